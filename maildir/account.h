@@ -1,0 +1,70 @@
+/* One account: its directories, its state environment, its session. */
+#ifndef MAILDIR_ACCOUNT_H
+#define MAILDIR_ACCOUNT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "common/arena.h"
+#include "common/err.h"
+#include "common/span.h"
+
+struct db;
+struct db_txn;
+
+/* What an account is opened with. Descriptors are taken over. */
+struct account_place {
+	int root_fd;		/* mail root; `..` leads nowhere */
+	int control_fd;		/* CONTROL, or -1: the root */
+	int index_fd;		/* VOLATILEDIR or INDEX, or -1: the root */
+	const char *user;	/* for logs and presence; copied */
+	const char *client;	/* "192.0.2.1" or "tunnel"; copied */
+	bool sync;		/* fsync before OK (mail_fsync is not "never") */
+	bool wide_control;	/* control_fd is separate: folders have their own dir in it */
+	unsigned max_readers;	/* process limit */
+	uint64_t map_bytes;	/* address space for the state */
+	unsigned store_batch;	/* messages renamed before the OK; 0: all */
+	int changed_fd;		/* socket to notify, or -1 */
+};
+
+struct account {
+	int root_fd, control_fd, index_fd;
+	int gate_fd;		/* flock shared while open */
+	int session_fd;		/* flocked file in loft/sessions, -1: none yet */
+	uint64_t session;	/* our session id in the state, 0: none yet */
+	struct db *db;
+	char *user, *client;
+	bool sync, wide_control;
+	unsigned store_batch;
+	int changed_fd;
+	uint64_t dev, ino;	/* of the root: the account's name towards notify */
+	struct arena arena;	/* for the session */
+	struct folder *late;	/* folder with renames to be done after the OK */
+	mode_t dir_mode, file_mode;
+};
+
+/*
+ * Opens an account: takes the gate, trusts or discards the state environment
+ * (DESIGN 3: another boot that was not clean, or no state at all, is rebuilt from
+ * the Maildir as folders are entered), opens it, sweeps what the dead left.
+ * The working directory becomes the index directory.
+ * Errors: ERR_UNAVAIL network file system, other pid namespace, root missing
+ *         (logged with what to do); ERR_PERM; ERR_QUOTA; ERR_IO
+ */
+enum err account_open(const struct account_place *place,
+    struct account **account_out);
+
+/*
+ * Gives the session, references and ghosts back. The environment is marked clean
+ * when nobody else has it open.
+ */
+void account_close(struct account **account);
+
+/*
+ * Work that was put off until the tagged OK was out (renames for flags of many
+ * messages, unlinking ghosts nobody refers to). Cheap when there is none.
+ */
+void account_late_work(struct account *acc);
+
+#endif

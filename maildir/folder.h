@@ -1,0 +1,214 @@
+/* One folder: found, opened, created, renamed, deleted, listed. */
+#ifndef MAILDIR_FOLDER_H
+#define MAILDIR_FOLDER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/arena.h"
+#include "common/err.h"
+#include "common/span.h"
+#include "maildir/flags.h"
+
+struct account;
+struct uidlist;
+
+/* An open folder. Bound to its identity, never to its name. */
+struct folder {
+	struct account *acc;
+	uint32_t id;		/* in the state */
+	uint32_t uidvalidity;
+	char guid[33];
+	char *name;		/* storage name when it was opened */
+	bool read_only;		/* EXAMINE, or the file system is */
+	bool selected;		/* holds a reference, a cursor */
+	int dir_fd, cur_fd, new_fd, tmp_fd;
+	int control_fd;		/* where its uidlist and keywords are; may equal dir_fd */
+	struct keywords keywords;	/* as of the last look */
+	uint64_t keywords_mtime;
+	struct arena arena;
+	uint64_t scan_ms;	/* clock_mono_ms of our last scan */
+	uint64_t cursor_ms;	/* when the cursor was last written */
+	uint64_t cursor;	/* expunged_told last written */
+	uint64_t own_modseq[8];	/* our latest changes, for sync to keep quiet */
+	bool has_late;
+};
+
+/* What SELECT reports and the first view, taken in one transaction. */
+struct folder_snapshot {
+	uint32_t *uids;		/* ascending; malloc'ed for the caller (view) */
+	size_t n;
+	uint32_t uidnext;
+	uint64_t modseq;	/* HIGHESTMODSEQ */
+	uint32_t recent_from;	/* UIDs from here on are \Recent to this session */
+	uint32_t unseen_uid;	/* first without \Seen, 0: none */
+	bool keywords_full;	/* no new keywords possible: no \* */
+};
+
+/*
+ * Opens a folder for a session: brings the state up to date with the disk, then
+ * registers session, reference and cursor and reads the view in one write
+ * transaction. Errors: ERR_NOTFOUND; ERR_UNAVAIL (mount gone, link that leads out,
+ * state damaged: logged); ERR_PERM; ERR_IO
+ */
+enum err folder_select(struct account *acc, struct span name, bool read_only,
+    struct folder **folder_out, struct folder_snapshot *snap_out);
+
+/*
+ * Opens a folder as a target or for STATUS: no reference, no view. Also
+ * up to date with the disk. Errors as folder_select.
+ */
+enum err folder_open(struct account *acc, struct span name,
+    struct folder **folder_out);
+
+/* Gives reference and cursor back (selected), closes. Accepts NULL. */
+void folder_close(struct folder **folder);
+
+/* ---- what changed ---- */
+
+struct changed_message {
+	uint32_t uid;
+	uint32_t flags;
+	uint64_t keywords;
+	uint64_t modseq;
+};
+
+struct folder_changes {
+	bool deleted;			/* the mailbox is gone: BYE */
+	char *renamed_to;		/* new storage name when that changed, or NULL */
+	uint64_t modseq;		/* highest now */
+	uint32_t uidnext;
+	uint32_t recent_from;		/* first of the new ones that is \Recent to us; 0 none */
+	uint32_t *added;		/* UIDs >= the known uidnext, ascending */
+	size_t n_added;
+	struct changed_message *changed; /* uid < known uidnext, modseq > told, not our own */
+	size_t n_changed;
+	uint32_t *expunged;		/* UIDs, ascending, modseq > expunged_told */
+	size_t n_expunged;
+	bool keywords_changed;		/* send FLAGS and PERMANENTFLAGS again */
+};
+
+/*
+ * What a session has not been told: looks at the disk first when there is evidence
+ * (two fstat), scans if so; one read transaction; returns at once with nothing
+ * when the folder's modseq is `told`. Arrays live in `a`.
+ * told: changes up to here are known; expunged_told: expunges likewise.
+ * Errors: ERR_UNAVAIL the state was condemned: BYE [UNAVAILABLE]; ERR_IO
+ */
+enum err folder_look(struct folder *f, uint64_t told, uint64_t expunged_told,
+    uint32_t known_uidnext, struct arena *a, struct folder_changes *out);
+
+/*
+ * The client has been told of all expunges up to modseq. Written to the shared
+ * cursor only while the folder has ghosts, at most once a second.
+ */
+void folder_told(struct folder *f, uint64_t expunged_told);
+
+/* Whether a modseq belongs to a change this session made (for .SILENT). */
+bool folder_is_own(const struct folder *f, uint64_t modseq);
+
+/* ---- messages ---- */
+
+enum { WANT_CACHE = 1 };
+
+struct message_info {
+	uint32_t uid;
+	bool gone;		/* neither here nor a ghost */
+	bool ghost;		/* expunged, still readable */
+	uint32_t flags;
+	uint64_t keywords;
+	uint64_t modseq;
+	uint64_t size;		/* bytes on disk */
+	uint64_t wire_size;	/* RFC822.SIZE; 0: not known yet */
+	int64_t internal_date;	/* seconds since 1970 */
+	int64_t save_date;
+	struct span envelope, body, bodystructure; /* cached text; p == NULL: none */
+	struct span headers;	/* the cached header block, p == NULL: none */
+};
+
+/*
+ * Facts about messages, in the order of `uids` (ascending), in one read
+ * transaction. Copies into `a`; call in slices of a few hundred.
+ * Errors: ERR_UNAVAIL, ERR_IO.
+ */
+enum err folder_read(struct folder *f, const uint32_t *uids, size_t n,
+    unsigned want, struct arena *a, struct message_info *out);
+
+/*
+ * Opens a message's file for reading, ghosts included; finds it again when another
+ * program renamed it. Errors: ERR_GONE; ERR_PERM; ERR_IO.
+ */
+enum err folder_open_message(struct folder *f, uint32_t uid, int *fd_out);
+
+/*
+ * Remembers facts learned from a message. Collected and committed in slices;
+ * folder_cache_flush commits the rest (call at the end of a command).
+ */
+void folder_cache_add(struct folder *f, const struct message_info *facts);
+void folder_cache_flush(struct folder *f);
+
+/*
+ * Keyword numbers for names (any case), making new ones if create.
+ * Errors: ERR_LIMIT no more keywords; ERR_SYNTAX; ERR_NOTFOUND (create is false:
+ * bits of the known ones are still given); ERR_IO; ERR_QUOTA; ERR_PERM
+ */
+enum err folder_keywords(struct folder *f, const struct span *names, size_t n,
+    bool create, uint64_t *bits_out);
+
+/* ---- mailboxes ---- */
+
+/* CREATE. Missing parents are made too. Errors: ERR_EXISTS, ERR_CANNOT, ERR_PERM, ERR_QUOTA, ERR_IO. */
+enum err folder_create(struct account *acc, struct span name);
+
+/*
+ * DELETE: one rename into loft/deleted/, then the transaction. With inferiors the
+ * mailbox goes, they stay (RFC 9051 6.3.5). Errors: ERR_NOTFOUND; ERR_CANNOT (INBOX);
+ * ERR_PERM; ERR_IO
+ */
+enum err folder_delete(struct account *acc, struct span name);
+
+/*
+ * RENAME, inferiors included; INBOX moves its messages to the new mailbox. The
+ * intent is in the state first. Errors: ERR_NOTFOUND, ERR_EXISTS, ERR_CANNOT,
+ * ERR_PERM, ERR_QUOTA, ERR_IO
+ */
+enum err folder_rename(struct account *acc, struct span from, struct span to);
+
+/*
+ * Where a name went: the new name of a mailbox that was renamed away from it, until
+ * the old name is used again. ERR_NOTFOUND: never heard of it.
+ */
+enum err folder_renamed_to(struct account *acc, struct span name,
+    struct arena *a, struct span *to_out);
+
+struct folder_entry {
+	struct span name;	/* storage name */
+	bool exists;		/* false: only a parent of others (\NonExistent) */
+	bool has_children;
+	bool has_new;		/* something in new/ or first_recent: \Marked */
+};
+
+/*
+ * All mailboxes, sorted by name, INBOX first, missing parents included. One
+ * readdir of the mail root when its mtime changed, else from the state.
+ * Errors: ERR_UNAVAIL, ERR_IO.
+ */
+enum err folder_list(struct account *acc, struct arena *a,
+    struct folder_entry **entries_out, size_t *n_out);
+
+struct folder_status {
+	uint32_t messages, recent, unseen, deleted;
+	uint32_t uidnext, uidvalidity;
+	uint64_t modseq, size_bytes;	/* wire size of all */
+	char guid[33];
+};
+
+/*
+ * STATUS: from the folder's record, after a look at the disk. Errors as
+ * folder_open.
+ */
+enum err folder_get_status(struct account *acc, struct span name,
+    struct folder_status *out);
+
+#endif

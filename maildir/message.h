@@ -1,0 +1,54 @@
+/* One message file, mapped: the text as stored and as CRLF. */
+#ifndef MAILDIR_MESSAGE_H
+#define MAILDIR_MESSAGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/arena.h"
+#include "common/buf.h"
+#include "common/err.h"
+#include "common/span.h"
+#include "maildir/mime.h"
+
+/*
+ * Memory does not grow with the message: the file is mapped read-only and
+ * streamed. A file that shrinks while it is mapped must not kill the process:
+ * the size is checked again before each window of 1 MiB is sent; SIGBUS that is
+ * hit all the same ends the session with a log line, nothing else.
+ */
+struct message {
+	int fd;			/* owned */
+	struct span text;	/* the mapping */
+	bool has_crlf;		/* every line end is CRLF already (lf == 0) */
+	bool sized;		/* whole.lf and has_crlf are known */
+	struct range whole;
+	struct part *root;	/* NULL until message_parts */
+	struct arena arena;	/* of the parts */
+};
+
+/* Takes fd over (closed also on error). Errors: ERR_IO, ERR_CORRUPT not a file. */
+enum err message_open(int fd, struct message **out);
+void message_close(struct message **m);
+
+/* RFC822.SIZE: bytes with every line end as CRLF. One pass, then remembered. */
+uint64_t message_wire_size(struct message *m);
+
+/* The header block with its empty line; scans no further than it. */
+struct span message_header(struct message *m);
+
+/* The tree of parts; parsed once. */
+const struct part *message_parts(struct message *m);
+
+/*
+ * Calls put(ctx, bytes, n) with the wire form (CRLF) of range r, from wire offset
+ * `from`, at most `max` wire bytes; returns the number given. r->lf == 0 sends
+ * straight out of the mapping. put returns false to stop.
+ */
+uint64_t message_send(struct message *m, const struct range *r, uint64_t from,
+    uint64_t max, bool (*put)(void *ctx, const char *p, size_t n), void *ctx);
+
+/* Counts lf and lines of an arbitrary stored range. */
+struct range message_range(struct message *m, uint64_t at, uint64_t n);
+
+#endif

@@ -1,0 +1,81 @@
+/* Byte stream over socket, TLS and (later) deflate, with deadlines. */
+#ifndef WORKER_CONN_H
+#define WORKER_CONN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/err.h"
+#include "common/span.h"
+
+struct tls;
+struct conn;
+
+/* in_fd may equal out_fd. Takes both over. */
+struct conn *conn_new(int in_fd, int out_fd);
+void conn_free(struct conn **c);
+
+/*
+ * Makes room: gives read and write buffers back while the connection is idle, so
+ * that a waiting session costs next to nothing.
+ */
+void conn_release_buffers(struct conn *c);
+
+/*
+ * Server side TLS from here on. Whatever the client sent in plain text before is
+ * thrown away (no STARTTLS injection). Errors: ERR_IO (logged with the reason).
+ */
+enum err conn_start_tls(struct conn *c, struct tls *context, int timeout_ms);
+bool conn_is_tls(const struct conn *c);
+/* "TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits)", or "". */
+const char *conn_tls_text(const struct conn *c);
+
+/* ---- reading ---- */
+
+enum conn_wait { CONN_READABLE, CONN_WOKEN, CONN_TIMEOUT, CONN_CLOSED };
+
+/*
+ * Waits until the client sent something (or something is buffered), until wake_fd
+ * (-1: none) is readable, or until the time is over (-1: for ever).
+ */
+enum conn_wait conn_wait(struct conn *c, int wake_fd, int timeout_ms);
+
+/* Whether bytes are there without waiting for the client. */
+bool conn_has_input(struct conn *c);
+
+/*
+ * Looks at buffered input; fills the buffer first when it is empty (or when `more`
+ * bytes beyond what is there are wanted), waiting at most the read timeout.
+ * Errors: ERR_IO closed, failed or timed out.
+ */
+enum err conn_peek(struct conn *c, bool more, struct span *out);
+/* Takes n bytes off the front of what conn_peek showed. */
+void conn_take(struct conn *c, size_t n);
+
+/* ---- writing ---- */
+
+/*
+ * Adds to the output buffer, sends when it is full (large blocks go straight out).
+ * Blocks at most the write timeout without progress; then the connection is dead.
+ * No result: the connection remembers its first error.
+ */
+void conn_write(struct conn *c, const char *p, size_t n);
+void conn_flush(struct conn *c);
+
+/* Asked once per message by loops: the client is gone or must go. */
+bool conn_is_dead(const struct conn *c);
+
+/* Why it died, for the log: "Connection closed", "Inactivity", an errno text. */
+const char *conn_death(const struct conn *c);
+/* Marks it dead. */
+void conn_kill(struct conn *c, const char *why);
+
+/* Deadlines in milliseconds, -1: none. */
+void conn_set_timeouts(struct conn *c, int read_ms, int write_ms);
+
+/* Payload bytes read and written since the start: for the logout line. */
+uint64_t conn_bytes_in(const struct conn *c);
+uint64_t conn_bytes_out(const struct conn *c);
+
+#endif

@@ -1,0 +1,39 @@
+/* The way from a SASL exchange to an opened account, seen from the worker. */
+#ifndef WORKER_LOGIN_H
+#define WORKER_LOGIN_H
+
+#include <stdbool.h>
+
+#include "common/err.h"
+#include "common/span.h"
+
+struct session;
+
+enum login_step { LOGIN_CONTINUE, LOGIN_OK, LOGIN_FAILED };
+
+/*
+ * Sends the first message of a SASL mechanism to auth and waits for the answer.
+ * initial.p == NULL: no initial response. CONTINUE: *challenge (raw bytes, in
+ * s->command) is to be sent to the client. OK: the account's descriptors are
+ * here, the second confinement is in force, the account is open and
+ * session_logged_in was called. FAILED: status_set says why (auth has waited
+ * its delay already).
+ */
+enum login_step login_begin(struct session *s, struct span mechanism,
+    struct span initial, struct span *challenge);
+
+/* The client's answer to a challenge, raw bytes. cancel: the client sent "*". */
+enum login_step login_answer(struct session *s, struct span response,
+    bool cancel, struct span *challenge);
+
+/* LOGIN user password: the PLAIN mechanism in one step. */
+enum login_step login_plain(struct session *s, struct span user,
+    struct span password);
+
+/* Without auth: the account of the calling user (tunnel). */
+enum err login_as_caller(struct session *s);
+
+/* "PLAIN LOGIN ...": what auth offers, for CAPABILITY. Space separated. */
+const char *login_mechanisms(const struct session *s);
+
+#endif

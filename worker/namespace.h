@@ -1,0 +1,34 @@
+/* Names as clients write them (prefix, separator) to storage names and back. */
+#ifndef WORKER_NAMESPACE_H
+#define WORKER_NAMESPACE_H
+
+#include <stdbool.h>
+
+#include "common/arena.h"
+#include "common/buf.h"
+#include "common/err.h"
+#include "common/span.h"
+
+struct config;
+
+/*
+ * Storage name ("Lists.c", "INBOX") for a name from the client, by the account's
+ * namespaces. A name outside every namespace is ERR_NOTFOUND; one that can never
+ * be (name_check, the storage separator in it) ERR_CANNOT.
+ * A trailing separator is dropped (CREATE "foo/").
+ */
+enum err namespace_to_storage(const struct config *cfg, struct span name,
+    struct arena *a, struct span *storage_out);
+
+/* Appends the client's name for a storage name. */
+void namespace_from_storage(const struct config *cfg, struct span storage,
+    struct buf *out);
+
+/* The separator of the inbox namespace. */
+char namespace_separator(const struct config *cfg);
+
+/* special_use of a mailbox by its storage name: "\\Sent", or "" . */
+const char *namespace_special_use(const struct config *cfg,
+    struct span storage);
+
+#endif

@@ -1,0 +1,96 @@
+/* The one session object: connection, account, view, arenas, state. */
+#ifndef WORKER_SESSION_H
+#define WORKER_SESSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "common/arena.h"
+#include "common/err.h"
+#include "worker/input.h"
+#include "worker/view.h"
+
+struct account;
+struct config;
+struct conn;
+struct folder;
+struct tls;
+
+/* Bits, so that a command row can name several. */
+enum session_state {
+	ST_NOAUTH = 1,
+	ST_AUTH = 2,
+	ST_SELECTED = 4,
+	ST_LOGOUT = 8,
+	ST_ANY = 7,
+	ST_LOGGEDIN = 6,
+};
+
+struct session {
+	enum session_state state;
+	struct conn *conn;
+	const struct config *cfg;
+	struct tls *tls_context;	/* NULL: no STARTTLS */
+	struct input input;
+	struct arena command;		/* cleared after the tagged line */
+	struct arena life;		/* until the end */
+
+	/* who it is */
+	char *user;			/* NULL before login */
+	char session_id[20];		/* for log lines */
+	struct sockaddr_storage remote, local;
+	bool tls_from_start;		/* imaps */
+	bool is_tunnel;			/* -P */
+
+	/* the mailbox */
+	struct account *account;
+	struct folder *folder;		/* NULL unless ST_SELECTED */
+	struct view view;
+
+	/* towards auth and notify; -1: not there (tunnel) */
+	int auth_fd, notify_fd;
+	struct wake *wake;		/* worker/wake.h */
+
+	/* what dispatch needs for the tagged line */
+	const char *status_code;	/* set by status_set: "TRYCREATE" */
+	const char *status_text;
+	bool by_uid;			/* the running command is a UID form */
+	bool idling;
+	unsigned bad_commands;		/* since the last good one, before login */
+	unsigned failed_logins;
+	bool enabled_utf8, enabled_condstore, enabled_qresync, enabled_rev2;
+
+	/* for the logout line */
+	time_t connected_at, command_at;
+	const char *command_name;	/* last one */
+	uint64_t n_deleted, n_expunged, n_header_bytes, n_headers, n_body_bytes, n_bodies;
+};
+
+/* A session on a connection, not logged in. Takes nothing over but conn. */
+struct session *session_new(struct conn *conn, const struct config *cfg);
+
+/* Gives everything back: folder, account, connection. */
+void session_free(struct session **s);
+
+/*
+ * Greeting, then commands until the connection ends or LOGOUT. Logs the end
+ * ("Disconnected: Logged out in=... out=..." and friends).
+ */
+void session_run(struct session *s);
+
+/* Logged in with an opened account: state, prefixes of log lines. */
+void session_logged_in(struct session *s, const char *user,
+    struct account *account);
+
+/* Leaves the selected mailbox, if any: view and reference go. */
+void session_unselect(struct session *s);
+
+/*
+ * "* BYE text", flush, and the end: conn is dead afterwards. `why` is for the log
+ * ("Inactivity", "Too many invalid commands").
+ */
+void session_bye(struct session *s, const char *text, const char *why);
+
+#endif

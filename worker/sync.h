@@ -1,0 +1,32 @@
+/* Brings the view up to date and tells the client. */
+#ifndef WORKER_SYNC_H
+#define WORKER_SYNC_H
+
+#include "common/err.h"
+
+struct session;
+
+enum sync_kind {
+	SYNC_NONE,	/* say nothing */
+	SYNC_KEEP,	/* everything but EXPUNGE: numbers stay valid */
+	SYNC_ALL,	/* everything */
+};
+
+/*
+ * Untagged EXISTS, RECENT, FETCH (FLAGS), FLAGS and, if allowed, EXPUNGE for what
+ * changed since the last time. Writes nothing when nothing changed (one read
+ * transaction, two fstat). EXPUNGE is kept back while a pipelined command that
+ * uses numbers is buffered. A deleted mailbox ends the session with
+ * "* BYE Mailbox FOO has been deleted." (policy disconnect).
+ * Errors: ERR_UNAVAIL the state was lost: BYE was sent.
+ */
+enum err sync_client(struct session *s, enum sync_kind kind);
+
+/* " UID n" goes into untagged FETCH when s->by_uid. Writes "* seq FETCH (FLAGS (...))". */
+void sync_write_flags(struct session *s, uint32_t seq, uint32_t uid,
+    uint32_t flags, uint64_t keywords);
+
+/* "FLAGS (...)" and "OK [PERMANENTFLAGS (...)]", as SELECT and a new keyword need. */
+void sync_write_flag_lists(struct session *s);
+
+#endif
