@@ -22,13 +22,13 @@ void log_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_debug(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* The machine's fault: logs, exits with 75 (EX_TEMPFAIL). */
-[[noreturn]] void fatal(const char *fmt, ...)
+__attribute__((noreturn)) void fatal(const char *fmt, ...)
     __attribute__((format(printf, 1, 2)));
-[[noreturn]] void fatal_errno(const char *fmt, ...)
+__attribute__((noreturn)) void fatal_errno(const char *fmt, ...)
     __attribute__((format(printf, 1, 2)));
 
 /* Our fault: logs, aborts. */
-[[noreturn]] void panic(const char *fmt, ...)
+__attribute__((noreturn)) void panic(const char *fmt, ...)
     __attribute__((format(printf, 1, 2)));
 
 /* Messages above `level` are dropped. Default: LOG_L_INFO. */
