@@ -24,9 +24,6 @@ all: $(PROGRAMS)
 
 $B/loft-worker: $(call obj,worker/main.c) $B/libworker.a $B/libmaildir.a $B/libcommon.a
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(COMMON_LIBS)
-# The same with the hooks that try to break out (tests/breakout).
-$B/loft-worker-test: $B/test-hooks/worker/main.o $B/test-hooks/worker/test_hooks.o $B/libworker.a $B/libmaildir.a $B/libcommon.a
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(COMMON_LIBS)
 $B/loftd: $(call obj,daemon/main.c) $B/libdaemon.a $B/libcommon.a
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(COMMON_LIBS) $(crypt_LIBS)
 $B/loftctl: $(call obj,daemon/ctl.c) $B/libdaemon.a $B/libcommon.a
@@ -45,10 +42,7 @@ $(eval $(call library,daemon,$(DAEMON)))
 $B/%.o: %.c config.h
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
-$B/test-hooks/%.o: %.c config.h
-	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) -DLOFT_TEST_HOOKS $(CFLAGS) -MMD -MP -c -o $@ $<
--include $(wildcard $B/*/*.d $B/tests/unit/*.d $B/test-hooks/*/*.d)
+-include $(wildcard $B/*/*.d $B/tests/unit/*.d)
 
 # One cmocka program per tests/unit/test_NAME.c.
 $B/tests/unit/%: $B/tests/unit/%.o $B/libworker.a $B/libdaemon.a $B/libmaildir.a $B/libcommon.a
