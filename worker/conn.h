@@ -37,17 +37,21 @@ enum conn_wait { CONN_READABLE, CONN_WOKEN, CONN_TIMEOUT, CONN_CLOSED };
 
 /*
  * Waits until the client sent something (or something is buffered), until wake_fd
- * (-1: none) is readable, or until the time is over (-1: for ever).
+ * (-1: none) is readable, or until the time is over (-1: for ever). Sends buffered
+ * output first. CONN_READABLE promises at least one byte for conn_peek.
+ * CONN_CLOSED: the connection is dead (closed, failed, or asked to stop).
  */
 enum conn_wait conn_wait(struct conn *c, int wake_fd, int timeout_ms);
 
-/* Whether bytes are there without waiting for the client. */
+/* Whether bytes are there without waiting for the client (the kernel is asked). */
 bool conn_has_input(struct conn *c);
 
 /*
  * Looks at buffered input; fills the buffer first when it is empty (or when `more`
- * bytes beyond what is there are wanted), waiting at most the read timeout.
- * Errors: ERR_IO closed, failed or timed out.
+ * bytes beyond what is there are wanted), waiting at most the read timeout; sends
+ * buffered output before it waits. *out is good until the next read.
+ * Errors: ERR_IO closed, failed, timed out ("Inactivity") or asked to stop;
+ *         ERR_LIMIT more was wanted and the buffer is full
  */
 enum err conn_peek(struct conn *c, bool more, struct span *out);
 /* Takes n bytes off the front of what conn_peek showed. */
@@ -73,6 +77,19 @@ void conn_kill(struct conn *c, const char *why);
 
 /* Deadlines in milliseconds, -1: none. */
 void conn_set_timeouts(struct conn *c, int read_ms, int write_ms);
+/* No read waits beyond this moment (clock_mono_ms), 0: none. For the time to log in. */
+void conn_set_deadline(struct conn *c, uint64_t mono_ms);
+
+/*
+ * An orderly stop: may be called in a signal handler. Whoever waits for the client
+ * then (or next), sends the farewell and finds the connection dead. The signal
+ * stays blocked but during such waits (session_run sees to it), so that none is
+ * missed and writes are not disturbed.
+ */
+void conn_request_stop(void);
+bool conn_stop_requested(void);
+/* What a client is sent then, e.g. "* BYE Server shutting down.\r\n". Not copied. */
+void conn_set_farewell(struct conn *c, const char *farewell);
 
 /* Payload bytes read and written since the start: for the logout line. */
 uint64_t conn_bytes_in(const struct conn *c);

@@ -43,6 +43,7 @@ struct session {
 	struct sockaddr_storage remote, local;
 	bool tls_from_start;		/* imaps */
 	bool is_tunnel;			/* -P */
+	bool start_tls;			/* STARTTLS: handshake after the tagged OK */
 
 	/* the mailbox */
 	struct account *account;
@@ -58,8 +59,12 @@ struct session {
 	const char *status_text;
 	bool by_uid;			/* the running command is a UID form */
 	bool idling;
-	unsigned bad_commands;		/* since the last good one, before login */
+	unsigned bad_commands;		/* since the last good one */
 	unsigned failed_logins;
+	char tried_user[128];		/* for log lines before login */
+	char tried_method[24];		/* "PLAIN" */
+	bool tried_plaintext;		/* refused: a password without TLS */
+	bool logged_id;			/* the client's ID was logged */
 	bool enabled_utf8, enabled_condstore, enabled_qresync, enabled_rev2;
 
 	/* for the logout line */
@@ -80,12 +85,22 @@ void session_free(struct session **s);
  */
 void session_run(struct session *s);
 
-/* Logged in with an opened account: state, prefixes of log lines. */
+/* SIGTERM: say BYE when next waiting for the client. Async-signal-safe. */
+void session_request_stop(void);
+
+/*
+ * Logged in with an opened account (taken over): logs the "Login:" line, sets state
+ * and the prefix of log lines, makes the configured mailboxes (auto=create,
+ * auto=subscribe) that are missing.
+ */
 void session_logged_in(struct session *s, const char *user,
     struct account *account);
 
 /* Leaves the selected mailbox, if any: view and reference go. */
 void session_unselect(struct session *s);
+
+/* Notes a handled command for the log: "(UID FETCH finished 3.2 secs ago)". */
+void session_command_done(struct session *s, const char *name);
 
 /*
  * "* BYE text", flush, and the end: conn is dead afterwards. `why` is for the log
