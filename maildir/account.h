@@ -45,6 +45,12 @@ struct account {
 };
 
 /*
+ * Reads what a chroot hides (boot id, pid namespace, host name). Call once per
+ * process family, before chroot; account_open does it when nobody did.
+ */
+void account_prepare(void);
+
+/*
  * Opens an account: takes the gate, trusts or discards the state environment
  * (DESIGN 3: another boot that was not clean, or no state at all, is rebuilt from
  * the Maildir as folders are entered), opens it, sweeps what the dead left.

@@ -110,7 +110,11 @@ bool folder_is_own(const struct folder *f, uint64_t modseq);
 
 /* ---- messages ---- */
 
-enum { WANT_CACHE = 1 };
+/*
+ * WANT_CACHE: the cached texts. WANT_STAT: size and internal_date are known (one
+ * stat the first time; without it they are 0 where nobody asked before).
+ */
+enum { WANT_CACHE = 1, WANT_STAT = 2 };
 
 struct message_info {
 	uint32_t uid;
@@ -158,7 +162,11 @@ enum err folder_keywords(struct folder *f, const struct span *names, size_t n,
 
 /* ---- mailboxes ---- */
 
-/* CREATE. Missing parents are made too. Errors: ERR_EXISTS, ERR_CANNOT, ERR_PERM, ERR_QUOTA, ERR_IO. */
+/*
+ * CREATE. Built aside and put in place by one rename. Missing parents stay
+ * missing (listed as \NonExistent), as Dovecot does it.
+ * Errors: ERR_EXISTS, ERR_CANNOT, ERR_PERM, ERR_QUOTA, ERR_IO.
+ */
 enum err folder_create(struct account *acc, struct span name);
 
 /*
