@@ -1,0 +1,111 @@
+"""Makes tests/lib importable and turns *.imap files into tests."""
+import itertools
+import os
+import pathlib
+import shutil
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent / "lib"))
+
+import server as servers  # noqa: E402
+import transcript as transcripts  # noqa: E402
+
+COUNT = itertools.count(1)
+SHARED = {}
+
+
+def shared_server():
+    """The one server of all tests that need no configuration of their own."""
+    if "server" not in SHARED:
+        SHARED["server"] = servers.Server()
+    return SHARED["server"]
+
+
+def drop(thing):
+    if os.environ.get("LOFT_TEST_KEEP"):
+        print("kept:", thing.dir, file=sys.stderr)
+    else:
+        shutil.rmtree(thing.dir, ignore_errors=True)
+
+
+def pytest_sessionfinish(session):
+    if "server" in SHARED:
+        s = SHARED.pop("server")
+        s.stop()
+        drop(s)
+
+
+def new_user():
+    return f"t{next(COUNT):04d}"
+
+
+def pytest_collect_file(file_path, parent):
+    if file_path.suffix == ".imap":
+        return TranscriptFile.from_parent(parent, path=file_path)
+    return None
+
+
+class TranscriptFile(pytest.File):
+    def collect(self):
+        yield TranscriptItem.from_parent(self, name=self.path.stem)
+
+
+class TranscriptItem(pytest.Item):
+    def runtest(self):
+        t = transcripts.Transcript(self.path)
+        if t.config:
+            own = servers.Server(extra="\n".join(t.config) + "\n")
+            try:
+                transcripts.play(self.path, own, new_user())
+            finally:
+                own.stop()
+                drop(own)
+        else:
+            transcripts.play(self.path, shared_server(), new_user())
+
+    def repr_failure(self, excinfo, style=None):
+        if isinstance(excinfo.value, transcripts.Mismatch):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self):
+        return self.path, 0, self.name
+
+
+@pytest.fixture
+def server():
+    return shared_server()
+
+
+@pytest.fixture
+def user():
+    return new_user()
+
+
+@pytest.fixture
+def own_server(request):
+    """make(extra lines): a server of the test's own, gone after it."""
+    made = []
+
+    def make(extra="", **kw):
+        made.append(servers.Server(extra=extra, **kw))
+        return made[-1]
+    yield make
+    for s in made:
+        s.stop()
+        drop(s)
+
+
+@pytest.fixture
+def tunnel():
+    """make(extra lines): an account served by single workers."""
+    made = []
+
+    def make(extra="", **kw):
+        made.append(servers.Tunnel(extra=extra, **kw))
+        return made[-1]
+    yield make
+    for t in made:
+        drop(t)

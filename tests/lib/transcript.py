@@ -1,0 +1,341 @@
+"""Reads and plays the transcripts of tests/proto; the format is in its README."""
+import ast
+import pathlib
+import re
+import shlex
+
+from imap import Closed, Imap, Late
+from maildirs import UIDVALIDITY
+
+DATA = pathlib.Path(__file__).resolve().parents[1] / "data"
+LINE = re.compile(r"(?P<who>[CS])(?P<n>\d*)(?P<kind>[u?|]?)(?P<colon>:?)"
+                  r"(?: (?P<text>.*))?$")
+HOLE = re.compile(r"<<(?:(?P<name>[a-z]\w*)(?P<re>:.*?)?|(?P<only>.*?))>>|\.\.\.")
+
+
+class Mismatch(AssertionError):
+    pass
+
+
+class Transcript:
+    def __init__(self, path):
+        self.path = pathlib.Path(path)
+        self.title, self.source, self.config = "", "", []
+        self.mailboxes, self.messages, self.starts = [], [], {}
+        self.steps = []
+        lines = self.path.read_text(encoding="utf-8").split("\n")
+        end = lines.index("")
+        for i, line in enumerate(lines[:end]):
+            self.header_line(i + 1, line)
+        for i, line in enumerate(lines[end:], end + 1):
+            self.body_line(i, line)
+        if not self.title or not self.steps:
+            raise Mismatch(f"{path}: no title, or nothing said")
+
+    def bad(self, number, line):
+        raise Mismatch(f"{self.path.name}:{number}: not understood: {line}")
+
+    def header_line(self, number, line):
+        if line.startswith("#"):
+            return
+        if line == "|" or line.startswith("| "):
+            self.messages[-1].setdefault("lines", []).append(line[2:])
+            return
+        key, colon, rest = line.partition(": ")
+        if not colon:
+            self.bad(number, line)
+        if key == "Title":
+            self.title = rest
+        elif key == "Source":
+            self.source = rest
+        elif key == "Config":
+            self.config.append(rest)
+        elif key in ("Mailbox", "Message"):
+            (self.mailboxes if key == "Mailbox" else self.messages).append(
+                options(rest))
+        elif key == "Start":
+            m = re.match(r"(?:C(\d*) )?(connect|greet|login|select|examine)"
+                         r"(?: (.*))?$", rest)
+            if not m:
+                self.bad(number, line)
+            self.starts[m[1] or ""] = (m[2], m[3])
+        else:
+            self.bad(number, line)
+
+    def body_line(self, number, line):
+        if not line.strip() or line.startswith("#"):
+            return
+        if line == "|" or line.startswith("| "):
+            self.steps[-1][1].setdefault("lines", []).append(line[2:])
+        elif line.startswith("! "):
+            self.steps.append((number, {"who": "!", "text": line[2:]}))
+        else:
+            m = LINE.match(line)
+            if not m or bool(m["colon"]) == (m["kind"] == "|"):
+                self.bad(number, line)
+            self.steps.append((number, {"who": m["who"], "n": m["n"],
+                                        "kind": m["kind"],
+                                        "text": m["text"] or ""}))
+
+
+def options(text):
+    words = shlex.split(text.replace("\\", "\\\\"))
+    out = {"name": words[0]}
+    for w in words[1:]:
+        key, eq, value = w.partition("=")
+        out[key] = value if eq else True
+    return out
+
+
+def content_of(message):
+    if "lines" in message:
+        return "".join(x + "\n" for x in message["lines"]).encode()
+    if "data" in message:
+        return (DATA / message["data"]).read_bytes()
+    return None
+
+
+def flags_of(message):
+    return message.get("flags", "").replace(",", " ")
+
+
+class Player:
+    """One run of a transcript. connect(): an Imap with its greeting unread."""
+
+    def __init__(self, transcript, maildir, connect, user):
+        self.t, self.mail, self.connect = transcript, maildir, connect
+        self.clients, self.lines = {}, {}
+        self.vars = {"user": user}
+        self.said = []
+
+    def build(self):
+        self.mail.folder("INBOX")
+        subscribed = []
+        for m in self.t.mailboxes:
+            self.mail.folder(m["name"], int(m.get("uidvalidity", UIDVALIDITY)),
+                             int(m["uidnext"]) if "uidnext" in m else None)
+            if m.get("subscribed"):
+                subscribed.append(m["name"])
+        for m in self.t.messages:
+            self.mail.add(m["name"], content_of(m), flags=flags_of(m),
+                          uid=int(m["uid"]) if "uid" in m else None,
+                          new=bool(m.get("new")), size=int(m.get("size", 0)),
+                          date=m.get("date"))
+        self.mail.write()
+        if subscribed:
+            self.mail.subscribe(*subscribed)
+
+    def client(self, n):
+        if n not in self.clients:
+            how, name = self.t.starts.get(n, self.t.starts.get("", ("login", "")))
+            c = self.clients[n] = self.connect()
+            self.lines[n] = []
+            if how != "connect":
+                c.greet()
+            if how in ("login", "select", "examine"):
+                c.login(self.vars["user"])
+            if how in ("select", "examine"):
+                c.ok(f'{how.upper()} "{name}"')
+        return self.clients[n]
+
+    # ---- playing ----
+
+    def play(self):
+        self.build()
+        for n in self.t.starts:
+            self.client(n)
+        steps, i = self.t.steps, 0
+        while i < len(steps):
+            number, s = steps[i]
+            try:
+                i = self.step(i, s)
+            except (Mismatch, Closed, Late, AssertionError) as e:
+                raise Mismatch(
+                    f"{self.t.path.name}:{number}: {s['text']}\n  {e}\n"
+                    "the conversation:\n" + "\n".join(self.said[-40:])) from e
+        for n in self.clients:
+            self.end(n)
+
+    def step(self, i, s):
+        steps = self.t.steps
+        if s["who"] == "!":
+            self.outside(shlex.split(s["text"]), s)
+            return i + 1
+        self.client(s["n"])
+        if s["who"] == "C":
+            if s["kind"] == "|":
+                raise Mismatch("a literal line without {=} before it")
+            return self.say(i)
+        if s["kind"] == "u":
+            group = []
+            while i < len(steps) and steps[i][1].get("kind") == "u" \
+                    and steps[i][1]["n"] == s["n"]:
+                group.append(steps[i][1]["text"])
+                i += 1
+            self.expect_any_order(s["n"], group)
+            return i
+        if s["kind"] == "?":
+            while (line := self.peek(s["n"], 0.2)) is not None \
+                    and self.match(s["text"], line):
+                self.take(s["n"])
+            return i + 1
+        self.expect(s["n"], s["text"])
+        return i + 1
+
+    def say(self, i):
+        """Sends a line, and the literals that follow it."""
+        steps = self.t.steps
+        s = steps[i][1]
+        n, text, c = s["n"], self.fill(s["text"]), self.client(s["n"])
+        i += 1
+        if text.startswith("("):
+            self.act(n, c, text)
+            return i
+        m = re.search(r"\{=(\+?)\}$", text)
+        if not m:
+            self.said.append(f"C{n}: {text}")
+            c.line(text)
+            return i
+        # What the server says before the literal is played in its place.
+        j = i
+        while steps[j][1]["who"] == "S":
+            j += 1
+        literal = b""
+        while j < len(steps) and steps[j][1].get("kind") == "|":
+            literal += self.fill(steps[j][1]["text"]).encode() + b"\r\n"
+            steps_end = j = j + 1
+        text = text[:m.start()] + "{%d%s}" % (len(literal), m[1])
+        self.said.append(f"C{n}: {text}")
+        c.line(text)
+        while steps[i][1]["who"] == "S":
+            i = self.step(i, steps[i][1])
+        self.said.append(f"C{n}: ({len(literal)} bytes)")
+        c.send(literal)
+        return steps_end
+
+    def act(self, n, c, text):
+        self.said.append(f"C{n}: {text}")
+        if text == "(starttls)":
+            c.start_tls()
+        elif text == "(close)":
+            c.close()
+            del self.clients[n], self.lines[n]
+        elif text.startswith("(raw) "):
+            raw = ast.literal_eval('b"' + text[6:].replace('"', '\\"') + '"')
+            c.send(raw)
+        else:
+            raise Mismatch(f"no such action: {text}")
+
+    def outside(self, words, s):
+        verb, name = words[0], words[1]
+        self.said.append("! " + s["text"])
+        if verb == "deliver":
+            o = {**options(s["text"].partition(" ")[2]), **s}
+            self.mail.add(name, content_of(o), flags=flags_of(o),
+                          new="flags" not in o)
+        elif verb == "remove":
+            self.mail.remove(name, int(words[2]))
+        elif verb == "flags":
+            flags = words[2:] and s["text"].split()[3:] or [""]
+            self.mail.set_flags(name, int(words[2]), flags[0].replace(",", " "))
+        elif verb == "mkfolder":
+            self.mail.folder(name)
+        elif verb == "rmfolder":
+            self.mail.remove_folder(name)
+        elif verb == "mvfolder":
+            self.mail.rename_folder(name, words[2])
+        else:
+            raise Mismatch(f"no such act of another program: {verb}")
+
+    # ---- what comes ----
+
+    def peek(self, n, timeout=None):
+        if not self.lines[n]:
+            try:
+                r = self.client(n).response(timeout)
+            except Late:
+                if timeout:
+                    return None
+                raise
+            except Closed:
+                if timeout:
+                    return None
+                raise
+            self.lines[n] = r.decode("utf-8", "surrogateescape").split("\r\n")
+        return self.lines[n][0]
+
+    def take(self, n):
+        line = self.lines[n].pop(0)
+        self.said.append(f"S{n}: {line}")
+        return line
+
+    def expect(self, n, text):
+        if text == "(nothing)":
+            if self.lines[n] or not self.clients[n].is_silent():
+                raise Mismatch(f"got {self.peek(n)!r} instead of nothing")
+        elif text == "(closed)":
+            if self.lines[n] or not self.clients[n].is_closed():
+                raise Mismatch("the connection has not ended")
+            self.clients.pop(n).close()
+        else:
+            line = self.peek(n)
+            if not self.match(text, line):
+                raise Mismatch(f"got {line!r}")
+            self.take(n)
+
+    def expect_any_order(self, n, group):
+        group = list(group)
+        while group:
+            line = self.peek(n)
+            for text in group:
+                if self.match(text, line):
+                    group.remove(text)
+                    self.take(n)
+                    break
+            else:
+                raise Mismatch(f"got {line!r}, expected one of {group}")
+
+    # ---- patterns ----
+
+    def fill(self, text):
+        return re.sub(r"<<([a-z]\w*)>>",
+                      lambda m: self.vars.get(m[1], m[0]), text)
+
+    def match(self, text, line):
+        out, at, names = "", 0, []
+        for m in HOLE.finditer(text):
+            out += re.escape(text[at:m.start()])
+            at = m.end()
+            if m[0] == "...":
+                out += ".*"
+            elif m["name"] and m["re"]:
+                names.append(m["name"])
+                out += f"(?P<{m['name']}>{m['re'][1:]})"
+            elif m["name"]:
+                out += re.escape(self.vars[m["name"]]) \
+                    if m["name"] in self.vars else f"(?:{m['name']})"
+            else:
+                out += f"(?:{m['only']})"
+        found = re.fullmatch(out + re.escape(text[at:]), line, re.S)
+        if found:
+            self.vars.update({k: found[k] for k in names})
+        return bool(found)
+
+    def end(self, n):
+        c = self.clients[n]
+        if self.lines.get(n):
+            raise Mismatch(f"C{n}: not mentioned: {self.lines[n]}")
+        try:
+            status, _, untagged = c.command("LOGOUT")
+        except Closed as e:
+            raise Mismatch(f"C{n}: the connection was gone at the end") from e
+        if status != "OK" or [r for r in untagged if not r.startswith(b"* BYE")]:
+            raise Mismatch(f"C{n}: not mentioned: {untagged}\n"
+                           "the conversation:\n" + "\n".join(self.said[-40:]))
+        c.close()
+
+
+def play(path, server, user):
+    t = Transcript(path)
+    Player(t, server.maildir(user),
+           lambda: Imap.connect(server.port), user).play()
