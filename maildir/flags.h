@@ -29,7 +29,7 @@ struct flagged_name {
 	struct span base;	/* without ":2,..." */
 	uint32_t flags;		/* FLAG_* */
 	uint64_t keywords;	/* bits 0-25 */
-	struct span unknown;	/* first byte on of what we do not know; see below */
+	struct span unknown;	/* what we do not know, in extra_buf; see below */
 	bool has_info;		/* it had ":2," */
 	bool has_size, has_vsize;
 	uint64_t size, vsize;	/* S= and W=, when has_ */
@@ -39,8 +39,11 @@ struct flagged_name {
  * Takes a file name of cur/ or new/ apart (names as in the Maildir
  * specification and Dovecot's ",S=" ",W="). Unknown letters and anything after
  * a second comma are preserved: `extra` receives them as "<letters>[,<rest>]",
- * written to extra_buf (64 bytes; longer is cut off at a letter).
- * False: not a message (leading dot, empty base, "/").
+ * written to extra_buf (64 bytes; longer is cut off at a letter); out->unknown
+ * is the part of extra_buf in use. The base ends at the first ":", as Dovecot
+ * has it.
+ * False: not a message (leading dot, empty base, "/", a line end or NUL, which
+ * no uidlist could hold, or over 255 bytes).
  */
 bool flags_parse_name(struct span file, struct flagged_name *out,
     char extra_buf[64]);
@@ -55,7 +58,7 @@ enum err flags_make_name(struct span base, uint32_t flags, uint64_t keywords,
 
 /*
  * The wire name of a system flag bit: "\\Answered" ... and "$Forwarded" for
- * FLAG_PASSED.
+ * FLAG_PASSED; "" for anything else.
  */
 const char *flags_wire(uint32_t bit);
 

@@ -29,39 +29,51 @@ struct uidlist {
 	char guid[33];		/* G, lower-case hex; "" when absent */
 	uint64_t modseq_floor;	/* our header field, 0 when absent */
 	struct span other;	/* header fields we do not know, kept */
+	struct buf other_text;	/* what `other` points into */
 	struct uidlist_entry *entry;	/* UIDs ascending, names unique */
 	size_t n;
 	size_t dead;		/* lines that a later line made void */
 	struct buf text;
-	/* identity of the file that was read */
+	/* identity of the file that was read; inode 0: there was none */
 	uint64_t inode, size;
 	int64_t mtime_ns;
-	unsigned version;
+	uint64_t whole;		/* its bytes up to the last complete line */
+	unsigned version;	/* 1: imported, the next write makes it 3 */
 };
 
 /*
- * Reads `dovecot-uidlist` in dir_fd. No lock is needed: the file only grows or
- * is replaced; an unfinished last line is left out. Damaged lines are skipped
- * and logged once with the count; a damaged header is ERR_CORRUPT.
+ * Reads `dovecot-uidlist` in dir_fd, or, when there is none, imports Courier's
+ * `courierimapuiddb`. No lock is needed: the file only grows or is replaced; an
+ * unfinished last line is left out. Damaged lines are skipped and logged once
+ * with the count; a damaged header is ERR_CORRUPT.
  * Errors: ERR_NOTFOUND no such file; ERR_CORRUPT (logged); ERR_LIMIT larger than
  * 1 GiB; ERR_IO; ERR_PERM.
  */
 enum err uidlist_read(int dir_fd, struct uidlist *out);
 
-/* Parses text of such a file: the pure part, for tests and the fuzzer. */
+/*
+ * Parses text of such a file: the pure part, for tests and the fuzzer. The text
+ * must outlive *out. Errors: ERR_CORRUPT (logged).
+ */
 enum err uidlist_parse(struct span text, struct uidlist *out);
 
 /* Gives all memory back. */
 void uidlist_clear(struct uidlist *l);
 
-/* True when the file is still the one that was read (inode, size, mtime). */
+/*
+ * True when the file is still the one that was read (inode, size, mtime), or
+ * still absent after an import.
+ */
 bool uidlist_is_current(int dir_fd, const struct uidlist *l);
 
 /*
- * Appends lines to the file in one write, then fdatasync when `sync`. Needs: the
- * dotlock; *l is what the file says (read under the lock) and is updated (its
- * identity, next_uid, entries are NOT added).
- * Errors: ERR_QUOTA, ERR_IO; after an error the file ends where it did.
+ * Appends lines to the file in one write, then fdatasync when `sync`; a list
+ * that was imported (version 1) is written whole instead. Needs: the dotlock; *l
+ * is what the file says (read under the lock) and is updated (its identity,
+ * next_uid, entries are NOT added). UIDs of `e` ascend from l->next_uid on.
+ * Errors: ERR_QUOTA, ERR_PERM, ERR_IO (also when the file is not the one that
+ * was read); ERR_CANNOT a name that no line can hold; after an error the file
+ * ends where it did.
  */
 enum err uidlist_append(int dir_fd, struct uidlist *l,
     const struct uidlist_entry *e, size_t n, bool sync);
@@ -69,7 +81,8 @@ enum err uidlist_append(int dir_fd, struct uidlist *l,
 /*
  * Writes a whole new file (temp, fsync, rename; mtime newer than the old one's)
  * from header values and entries. Needs: the dotlock. A missing guid is made.
- * Errors: ERR_QUOTA, ERR_PERM, ERR_IO.
+ * *header is updated (guid, next_uid, identity, version; its entries are not).
+ * Errors: ERR_QUOTA, ERR_PERM, ERR_IO; ERR_CANNOT as above.
  */
 enum err uidlist_write(int dir_fd, struct uidlist *header,
     const struct uidlist_entry *e, size_t n, bool sync);
