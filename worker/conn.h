@@ -88,8 +88,12 @@ void conn_set_deadline(struct conn *c, uint64_t mono_ms);
  */
 void conn_request_stop(void);
 bool conn_stop_requested(void);
-/* What a client is sent then, e.g. "* BYE Server shutting down.\r\n". Not copied. */
-void conn_set_farewell(struct conn *c, const char *farewell);
+/*
+ * What the client is sent before the end when a stop was requested, and when a read
+ * timed out: whole lines, e.g. "* BYE Server shutting down.\r\n". Not copied.
+ */
+void conn_set_farewells(struct conn *c, const char *on_stop,
+    const char *on_timeout);
 
 /* Payload bytes read and written since the start: for the logout line. */
 uint64_t conn_bytes_in(const struct conn *c);

@@ -22,7 +22,7 @@
 struct cursor {
 	struct span text;	/* all of it */
 	size_t at;		/* how far it was read */
-	const char *problem;	/* what was expected at `at`, for the BAD text */
+	const char *problem;	/* what is wrong at `at`, for the BAD text */
 	struct arena *arena;	/* command arena: results that need memory */
 	bool utf8;		/* UTF8=ACCEPT: 8-bit in quoted strings */
 };
@@ -36,11 +36,17 @@ enum err cursor_end(struct cursor *c);
 /* The next byte, 0 at the end, and whether it is ch (taken when it is). */
 char cursor_peek(const struct cursor *c);
 bool cursor_take(struct cursor *c, char ch);
-/* A keyword (any case) followed by a non-atom character or the end; taken if there. */
+/*
+ * A keyword (any case) followed by a non-atom character, by "[" ("BODY[1]": no
+ * keyword contains one) or the end; taken if there.
+ */
 bool cursor_take_word(struct cursor *c, const char *word);
 
 enum err cursor_atom(struct cursor *c, struct span *out);
-/* Quoted or literal; escapes removed. */
+/*
+ * Quoted or literal; escapes removed. More than the grammar allows: bytes above 127
+ * in a quoted string (many clients send UTF-8 search terms and passwords so).
+ */
 enum err cursor_string(struct cursor *c, struct span *out);
 /* atom (with "]") or string. */
 enum err cursor_astring(struct cursor *c, struct span *out);
@@ -73,7 +79,11 @@ struct flag_list {
 enum err cursor_flags(struct cursor *c, bool parens, bool lenient,
     struct flag_list *out);
 
-/* Sets `problem` and returns ERR_SYNTAX: for rules that live with their command. */
+/*
+ * Sets `problem` and returns ERR_SYNTAX: for rules that live with their command.
+ * problem: a phrase without a full stop, "space expected", "unknown search key"; the
+ * client sees "BAD Error in FETCH: space expected at "foo"."
+ */
 enum err cursor_fail(struct cursor *c, const char *problem);
 
 #endif
