@@ -25,7 +25,8 @@ void buf_adds(struct buf *b, const char *s);
 void buf_add_span(struct buf *b, struct span s);
 void buf_addf(struct buf *b, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
-void buf_addv(struct buf *b, const char *fmt, va_list ap);
+void buf_addv(struct buf *b, const char *fmt, va_list ap)
+    __attribute__((format(printf, 2, 0)));
 
 /* Decimal, without printf: for the paths that write many numbers. */
 void buf_add_u64(struct buf *b, uint64_t v);

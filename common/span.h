@@ -51,4 +51,10 @@ size_t span_find(struct span s, char c);
  */
 bool span_to_u64(struct span s, uint64_t max, uint64_t *out);
 
+/*
+ * Length of the valid UTF-8 sequence that s begins with (RFC 3629: shortest
+ * form, no surrogates): 1 to 4; 0 when there is none.
+ */
+size_t span_utf8(struct span s);
+
 #endif
