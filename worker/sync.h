@@ -2,6 +2,8 @@
 #ifndef WORKER_SYNC_H
 #define WORKER_SYNC_H
 
+#include <stdint.h>
+
 #include "common/err.h"
 
 struct session;
@@ -17,10 +19,25 @@ enum sync_kind {
  * changed since the last time. Writes nothing when nothing changed (one read
  * transaction, two fstat). EXPUNGE is kept back while a pipelined command that
  * uses numbers is buffered. A deleted mailbox ends the session with
- * "* BYE Mailbox FOO has been deleted." (policy disconnect).
+ * "* BYE Mailbox FOO has been deleted." (policy disconnect). Nothing is done without
+ * a selected mailbox.
  * Errors: ERR_UNAVAIL the state was lost: BYE was sent.
  */
 enum err sync_client(struct session *s, enum sync_kind kind);
+
+/*
+ * For the loop that waits for the next command: call it when wake_fd(s) is readable
+ * (conn_wait says CONN_WOKEN), selected or not. Takes the wake-up and says nothing,
+ * for no command is in progress, unless the mailbox was deleted (or renamed, under
+ * that policy): then BYE is sent and the connection is dead, within the wake-up's
+ * time. So the loop is
+ *
+ *	while ((w = conn_wait(c, wake_fd(s), ms)) == CONN_WOKEN)
+ *		sync_woken(s);
+ *
+ * and ends by itself: conn_wait says CONN_CLOSED for a dead connection.
+ */
+void sync_woken(struct session *s);
 
 /* " UID n" goes into untagged FETCH when s->by_uid. Writes "* seq FETCH (FLAGS (...))". */
 void sync_write_flags(struct session *s, uint32_t seq, uint32_t uid,

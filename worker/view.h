@@ -12,6 +12,8 @@
 #include "common/arena.h"
 #include "worker/set.h"
 
+struct cursor;
+
 struct view {
 	uint32_t *uids;		/* ascending; uids[seq - 1] */
 	size_t n, cap;
@@ -28,6 +30,12 @@ void view_clear(struct view *v);
 /* Number of a UID, 0 when the client does not know it. O(log n). */
 uint32_t view_seq(const struct view *v, uint32_t uid);
 
+/* Index of the first UID that is not below `uid`; n when all are. */
+size_t view_lower(const struct view *v, uint32_t uid);
+
+/* How many messages are \Recent to this session. */
+uint32_t view_recent(const struct view *v);
+
 /* Adds a UID above all others. */
 void view_add(struct view *v, uint32_t uid);
 
@@ -35,12 +43,34 @@ void view_add(struct view *v, uint32_t uid);
 void view_remove(struct view *v, uint32_t seq);
 
 /*
+ * Removes UIDs (ascending; those the client does not know are skipped) in one pass.
+ * For each one that was there, `removed` gets the number to put in an EXPUNGE
+ * response: as it is after the ones before it went. Returns how many; `removed`
+ * has room for n.
+ */
+size_t view_remove_uids(struct view *v, const uint32_t *uids, size_t n,
+    uint32_t *removed);
+
+/*
  * The UIDs a command names, ascending, in `a`: of a resolved or unresolved set of
  * numbers or UIDs. By number: ERR_SYNTAX when one is larger than n (unless the
- * mailbox is empty and "*" alone is asked for: nothing). By UID: what is not in the
- * view is skipped (RFC 9051 6.4.9).
+ * mailbox is empty and the set has a "*", as in 1:*, which clients send without
+ * looking: nothing). By UID: what is not in the view is skipped (RFC 9051 6.4.9).
  */
 enum err view_resolve(const struct view *v, struct set *set, bool by_uid,
     struct arena *a, uint32_t **uids_out, size_t *n_out);
+
+/*
+ * Resolves "*" in a set of numbers or UIDs. ERR_SYNTAX as for view_resolve; in an
+ * empty mailbox the set becomes empty.
+ */
+enum err view_resolve_set(const struct view *v, struct set *set, bool by_uid);
+
+/*
+ * Reads a set and resolves it, in the command's arena: what FETCH, STORE, COPY and
+ * MOVE begin with. Errors: ERR_SYNTAX, ERR_LIMIT, with the cursor's problem.
+ */
+enum err view_read(const struct view *v, struct cursor *in, bool by_uid,
+    uint32_t **uids_out, size_t *n_out);
 
 #endif

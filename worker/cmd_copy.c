@@ -1,0 +1,122 @@
+/* COPY (RFC 3501 6.4.7) and MOVE (RFC 6851), with COPYUID (RFC 4315 3). */
+#include "maildir/change.h"
+#include "maildir/folder.h"
+#include "worker/commands.h"
+#include "worker/namespace.h"
+#include "worker/policy.h"
+#include "worker/resp.h"
+#include "worker/status.h"
+
+/* "COPYUID validity from to" in the command arena. */
+static const char *
+copyuid(struct session *s, const struct copy_result *r)
+{
+	struct buf text = { 0 };
+	const char *code;
+
+	buf_addf(&text, "COPYUID %u ", r->uidvalidity);
+	set_write(r->from, r->n, &text);
+	buf_addc(&text, ' ');
+	set_write(r->to, r->n, &text);
+	code = arena_cstr(&s->command, buf_span(&text));
+	buf_clear(&text);
+	return code;
+}
+
+static enum err
+read_arguments(struct session *s, struct cursor *in, bool by_uid,
+    uint32_t **uids, size_t *n, struct folder **to)
+{
+	struct span name, storage;
+	enum err e;
+
+	if ((e = view_read(&s->view, in, by_uid, uids, n)) != ERR_OK ||
+	    (e = cursor_space(in)) != ERR_OK ||
+	    (e = cursor_mailbox(in, &name)) != ERR_OK ||
+	    (e = cursor_end(in)) != ERR_OK ||
+	    (e = namespace_to_storage(s->cfg, name, in->arena,
+	    &storage)) != ERR_OK)
+		return e;
+	e = folder_open(s->account, storage, to);
+	if (e == ERR_NOTFOUND)
+		status_set(s, "TRYCREATE", "Mailbox does not exist.");
+	return e;
+}
+
+/* RFC 2180 4.4.1: nothing is copied when a message that is named was expunged. */
+static enum err
+refuse_gone(struct session *s, const uint32_t *uids, size_t n)
+{
+	bool gone;
+	enum err e = policy_any_gone(s, uids, n, &gone);
+
+	if (e != ERR_OK || !gone)
+		return e;
+	status_set(s, NULL, "Some of the requested messages were expunged.");
+	return ERR_GONE;
+}
+
+/*
+ * An OK that did nothing would be a lie when messages were named; a NO after some
+ * were copied would make the client copy them again.
+ */
+static enum err
+verdict(struct session *s, const struct copy_result *r)
+{
+	if (r->n > 0 || r->n_gone == 0)
+		return ERR_OK;
+	status_set(s, NULL, "Messages have been expunged.");
+	return ERR_GONE;
+}
+
+enum err
+cmd_copy(struct session *s, struct cursor *in, bool by_uid)
+{
+	struct copy_result r = { 0 };
+	struct folder *to = NULL;
+	uint32_t *uids;
+	size_t n;
+	enum err e;
+
+	if ((e = read_arguments(s, in, by_uid, &uids, &n, &to)) != ERR_OK ||
+	    n == 0)
+		goto out;
+	if (policy_get(s).copying == COPY_REFUSE &&
+	    (e = refuse_gone(s, uids, n)) != ERR_OK)
+		goto out;
+	if ((e = change_copy(s->folder, uids, n, to, in->arena,
+	    &r)) != ERR_OK || (e = verdict(s, &r)) != ERR_OK)
+		goto out;
+	if (r.n > 0)
+		status_set(s, copyuid(s, &r), NULL);
+out:
+	folder_close(&to);
+	return e;
+}
+
+/* COPYUID comes untagged, before the EXPUNGE lines of the sync (RFC 6851 4.3). */
+enum err
+cmd_move(struct session *s, struct cursor *in, bool by_uid)
+{
+	struct copy_result r = { 0 };
+	struct folder *to = NULL;
+	uint32_t *uids;
+	size_t n;
+	enum err e;
+
+	if ((e = read_arguments(s, in, by_uid, &uids, &n, &to)) != ERR_OK ||
+	    n == 0)
+		goto out;
+	if ((e = change_move(s->folder, uids, n, to, in->arena,
+	    &r)) != ERR_OK || (e = verdict(s, &r)) != ERR_OK)
+		goto out;
+	s->n_expunged += r.n;
+	if (r.n > 0) {
+		resp_put(s, "* OK [");
+		resp_put(s, copyuid(s, &r));
+		resp_put(s, "] Moved UIDs.\r\n");
+	}
+out:
+	folder_close(&to);
+	return e;
+}

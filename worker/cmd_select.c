@@ -1,0 +1,119 @@
+/* SELECT EXAMINE UNSELECT CLOSE CHECK. */
+#include "maildir/change.h"
+#include "maildir/folder.h"
+#include "worker/commands.h"
+#include "worker/conn.h"
+#include "worker/namespace.h"
+#include "worker/resp.h"
+#include "worker/status.h"
+#include "worker/wake.h"
+
+/* What SELECT reports (RFC 3501 6.3.1), in the order of its example. */
+static void
+write_mailbox(struct session *s, const struct folder_snapshot *snap)
+{
+	struct view *v = &s->view;
+	uint32_t unseen = 0;
+
+	if (snap->unseen_uid != 0)
+		unseen = view_seq(v, snap->unseen_uid);
+	sync_write_flag_lists(s);
+	resp_f(s, "* %zu EXISTS\r\n* %u RECENT\r\n", v->n, view_recent(v));
+	if (unseen != 0)
+		resp_f(s, "* OK [UNSEEN %u] First unseen.\r\n", unseen);
+	resp_f(s, "* OK [UIDVALIDITY %u] UIDs valid\r\n"
+	    "* OK [UIDNEXT %u] Predicted next UID\r\n",
+	    s->folder->uidvalidity, snap->uidnext);
+}
+
+static enum err
+select_mailbox(struct session *s, struct cursor *in, bool read_only)
+{
+	struct folder_snapshot snap = { 0 };
+	struct span name, storage;
+	struct folder *f = NULL;
+	enum err e;
+
+	if ((e = cursor_mailbox(in, &name)) != ERR_OK ||
+	    (e = cursor_end(in)) != ERR_OK)
+		return e;
+	/* From here on nothing is selected unless it succeeds. */
+	if (s->folder != NULL) {
+		session_unselect(s);
+		resp_put(s, "* OK [CLOSED] Previous mailbox closed.\r\n");
+	}
+	if ((e = namespace_to_storage(s->cfg, name, &s->command,
+	    &storage)) != ERR_OK ||
+	    (e = folder_select(s->account, storage, read_only, &f,
+	    &snap)) != ERR_OK)
+		return e;
+	view_set(&s->view, snap.uids, snap.n);
+	s->view.uidnext = snap.uidnext;
+	s->view.recent_from = snap.recent_from;
+	s->view.told = s->view.expunged_told = snap.modseq;
+	s->folder = f;
+	s->state = ST_SELECTED;
+	wake_select(s);
+	write_mailbox(s, &snap);
+	status_set(s, f->read_only ? "READ-ONLY" : "READ-WRITE", NULL);
+	return ERR_OK;
+}
+
+enum err
+cmd_select(struct session *s, struct cursor *in, bool by_uid)
+{
+	(void)by_uid;
+	return select_mailbox(s, in, false);
+}
+
+enum err
+cmd_examine(struct session *s, struct cursor *in, bool by_uid)
+{
+	(void)by_uid;
+	return select_mailbox(s, in, true);
+}
+
+enum err
+cmd_unselect(struct session *s, struct cursor *in, bool by_uid)
+{
+	enum err e = cursor_end(in);
+
+	(void)by_uid;
+	if (e == ERR_OK)
+		session_unselect(s);
+	return e;
+}
+
+/*
+ * Expunges without saying so. What cannot be expunged stays, and the mailbox is
+ * closed all the same: CLOSE has no NO (RFC 3501 6.4.2).
+ */
+enum err
+cmd_close(struct session *s, struct cursor *in, bool by_uid)
+{
+	uint32_t *done;
+	size_t n = 0;
+	enum err e;
+
+	(void)by_uid;
+	if ((e = cursor_end(in)) != ERR_OK)
+		return e;
+	if (!s->folder->read_only) {
+		e = change_expunge(s->folder, NULL, 0, &s->command, &done, &n);
+		s->n_expunged += n;
+		if (e != ERR_OK)
+			status_untagged(s, "NO", NULL,
+			    "Not all deleted messages could be removed.");
+	}
+	session_unselect(s);
+	return ERR_OK;
+}
+
+/* Everything CHECK could do is done by each command and by the sync after it. */
+enum err
+cmd_check(struct session *s, struct cursor *in, bool by_uid)
+{
+	(void)s;
+	(void)by_uid;
+	return cursor_end(in);
+}

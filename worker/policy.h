@@ -1,0 +1,35 @@
+/* What happens when several clients have a mailbox open (RFC 2180). */
+#ifndef WORKER_POLICY_H
+#define WORKER_POLICY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/config.h"
+#include "common/err.h"
+
+struct session;
+
+struct policy {
+	enum multi_delete deletion;	/* 3: DELETE by another session */
+	enum multi_rename renaming;	/* 3: RENAME */
+	enum multi_expunge expunging;	/* 4.1: FETCH of what is expunged */
+	enum multi_store storing;	/* 4.2: STORE */
+	enum multi_copy copying;	/* 4.4: COPY */
+};
+
+/*
+ * The policy of the session's selected mailbox. The one place that knows where it
+ * comes from.
+ */
+struct policy policy_get(const struct session *s);
+
+/*
+ * Whether one of these messages of the selected mailbox (uids ascending) is
+ * expunged, told or not. Errors: as folder_read.
+ */
+enum err policy_any_gone(struct session *s, const uint32_t *uids, size_t n,
+    bool *gone_out);
+
+#endif

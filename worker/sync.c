@@ -1,0 +1,228 @@
+/* From what changed in the folder to what the client is told. */
+#include "worker/sync.h"
+
+#include "common/arena.h"
+#include "common/buf.h"
+#include "common/log.h"
+#include "maildir/folder.h"
+#include "worker/input.h"
+#include "worker/namespace.h"
+#include "worker/policy.h"
+#include "worker/resp.h"
+#include "worker/session.h"
+#include "worker/wake.h"
+
+/* The bits of all keywords the folder has names for. */
+static uint64_t
+known_keywords(const struct keywords *k)
+{
+	uint64_t bits = 0;
+
+	for (unsigned i = 0; i < k->n && i < KEYWORD_MAX; i++)
+		if (k->name[i].n > 0)
+			bits |= UINT64_C(1) << i;
+	return bits;
+}
+
+void
+sync_write_flag_lists(struct session *s)
+{
+	uint64_t known = known_keywords(&s->folder->keywords);
+
+	resp_put(s, "* FLAGS (");
+	resp_flags(s, FLAG_ALL, known, false);
+	resp_put(s, ")\r\n* OK [PERMANENTFLAGS (");
+	if (s->folder->read_only) {
+		resp_put(s, ")] No permanent flags permitted.\r\n");
+		return;
+	}
+	resp_flags(s, FLAG_ALL, known, false);
+	/* "\*" promises that new keywords can be made. */
+	resp_put(s, known == UINT64_MAX ? ")] Flags permitted.\r\n" :
+	    " \\*)] Flags permitted.\r\n");
+}
+
+void
+sync_write_flags(struct session *s, uint32_t seq, uint32_t uid,
+    uint32_t flags, uint64_t keywords)
+{
+	resp_put(s, "* ");
+	resp_number(s, seq);
+	if (s->by_uid) {
+		resp_put(s, " FETCH (UID ");
+		resp_number(s, uid);
+		resp_put(s, " FLAGS (");
+	} else {
+		resp_put(s, " FETCH (FLAGS (");
+	}
+	resp_flags(s, flags, keywords, uid >= s->view.recent_from);
+	resp_put(s, "))\r\n");
+}
+
+/* BYE with the mailbox's name as the client knows it. */
+static void
+bye_mailbox(struct session *s, const char *what)
+{
+	struct arena a = { 0 };
+	struct buf name = { .max = 1024 };
+
+	namespace_from_storage(s->cfg, span_of(s->folder->name), &name);
+	session_bye(s, arena_printf(&a, "Mailbox %s has been %s.",
+	    buf_cstr(&name), what), what[0] == 'd' ? "Mailbox was deleted" :
+	    "Mailbox was renamed");
+	buf_clear(&name);
+	arena_free(&a);
+}
+
+/*
+ * What others did to the mailbox as a whole (RFC 2180 3). Returns false when it
+ * ended the session.
+ */
+static bool
+check_mailbox(struct session *s, const struct folder_changes *c)
+{
+	struct policy p = policy_get(s);
+
+	if (c->deleted && p.deletion != DELETE_GHOST) {
+		bye_mailbox(s, "deleted");
+		return false;
+	}
+	if (c->renamed_to == NULL)
+		return true;
+	if (p.renaming == RENAME_DISCONNECT) {
+		bye_mailbox(s, "renamed");
+		return false;
+	}
+	/* Follow: the session is bound to the folder, only the name is new. */
+	s->folder->name = arena_cstr(&s->folder->arena, span_of(c->renamed_to));
+	return true;
+}
+
+static bool
+holds(const uint32_t *uids, size_t n, uint32_t uid)
+{
+	size_t lo = 0, hi = n;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (uids[mid] < uid)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < n && uids[lo] == uid;
+}
+
+/* Flags that others changed. Not for what is expunged, told or not. */
+static void
+tell_flags(struct session *s, const struct folder_changes *c)
+{
+	for (size_t i = 0; i < c->n_changed; i++) {
+		const struct changed_message *m = &c->changed[i];
+		uint32_t seq = view_seq(&s->view, m->uid);
+
+		if (seq != 0 && !holds(c->expunged, c->n_expunged, m->uid))
+			sync_write_flags(s, seq, m->uid, m->flags, m->keywords);
+	}
+}
+
+static void
+tell_expunges(struct session *s, const struct folder_changes *c,
+    struct arena *a)
+{
+	uint32_t *seqs = arena_array(a, c->n_expunged, sizeof(*seqs));
+	size_t n = view_remove_uids(&s->view, c->expunged, c->n_expunged, seqs);
+
+	for (size_t i = 0; i < n; i++) {
+		resp_put(s, "* ");
+		resp_number(s, seqs[i]);
+		resp_put(s, " EXPUNGE\r\n");
+	}
+}
+
+static void
+tell_new(struct session *s, const struct folder_changes *c)
+{
+	struct view *v = &s->view;
+	bool any = false;
+
+	for (size_t i = 0; i < c->n_added; i++) {
+		uint32_t uid = c->added[i];
+
+		if (uid < v->uidnext)
+			continue;
+		view_add(v, uid);
+		v->uidnext = uid + 1;
+		any = true;
+	}
+	if (c->uidnext > v->uidnext)
+		v->uidnext = c->uidnext;
+	if (c->recent_from != 0 && c->recent_from < v->recent_from)
+		v->recent_from = c->recent_from;
+	if (!any)
+		return;
+	resp_put(s, "* ");
+	resp_number(s, v->n);
+	resp_put(s, " EXISTS\r\n* ");
+	resp_number(s, view_recent(v));
+	resp_put(s, " RECENT\r\n");
+}
+
+enum err
+sync_client(struct session *s, enum sync_kind kind)
+{
+	struct arena a = { 0 };
+	struct folder_changes c = { 0 };
+	struct view *v = &s->view;
+	enum err e;
+
+	if (kind == SYNC_NONE || s->folder == NULL || s->state != ST_SELECTED)
+		return ERR_OK;
+	e = folder_look(s->folder, v->told, v->expunged_told, v->uidnext, &a, &c);
+	if (e == ERR_UNAVAIL) {
+		session_bye(s, "[UNAVAILABLE] The mailbox is not available for "
+		    "the moment.", "State was lost");
+		goto out;
+	}
+	/* The disk could not be read: said in the log, tried again next time. */
+	if (e != ERR_OK) {
+		e = ERR_OK;
+		goto out;
+	}
+	if (!check_mailbox(s, &c))
+		goto out;
+	if (kind == SYNC_ALL && c.n_expunged > 0 &&
+	    input_has_pipelined_numbers(s))
+		kind = SYNC_KEEP;
+	if (c.keywords_changed)
+		sync_write_flag_lists(s);
+	tell_flags(s, &c);
+	if (kind == SYNC_ALL && c.n_expunged > 0)
+		tell_expunges(s, &c, &a);
+	tell_new(s, &c);
+	v->told = c.modseq;
+	if (kind == SYNC_ALL || c.n_expunged == 0) {
+		v->expunged_told = c.modseq;
+		folder_told(s->folder, v->expunged_told);
+	}
+out:
+	arena_free(&a);
+	return e;
+}
+
+void
+sync_woken(struct session *s)
+{
+	struct arena a = { 0 };
+	struct folder_changes c = { 0 };
+
+	wake_clear(s);
+	if (s->folder == NULL || s->state != ST_SELECTED)
+		return;
+	/* Asks for no changes: they wait for the next command. */
+	if (folder_look(s->folder, UINT64_MAX, UINT64_MAX, UINT32_MAX, &a,
+	    &c) == ERR_OK)
+		(void)check_mailbox(s, &c);
+	arena_free(&a);
+}
