@@ -387,6 +387,10 @@ read_list(int fd, struct uidlist *out)
 		log_errno("stat " UIDLIST_FILE);
 		return ERR_IO;
 	}
+	if (!S_ISREG(st.st_mode)) {
+		log_error(UIDLIST_FILE ": not a regular file");
+		return ERR_IO;
+	}
 	if (st.st_size > 0 && st.st_size <= UIDLIST_FILE_MAX)
 		(void)buf_reserve(&text, (size_t)st.st_size + 1);
 	e = fs_read_fd(fd, UIDLIST_FILE_MAX, &text);
