@@ -14,6 +14,9 @@ void capability_list(const struct session *s, struct buf *out);
 /* "CAPABILITY IMAP4rev1 ..." in s->command: a response code for status_set. */
 const char *capability_code(struct session *s);
 
+/* TLS, or the client is on this host. */
+bool capability_is_secured(const struct session *s);
+
 /*
  * Whether passwords in the clear are refused now: disable_plaintext_auth, no TLS,
  * and the client is not on this host.

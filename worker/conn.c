@@ -97,6 +97,7 @@ conn_new(int in_fd, int out_fd)
 	fcntl(out_fd, F_SETFL, c->out_flags | O_NONBLOCK);
 	sigprocmask(SIG_BLOCK, NULL, &c->waiting);
 	sigdelset(&c->waiting, SIGTERM);
+	sigdelset(&c->waiting, SIGHUP);
 	return c;
 }
 
@@ -387,6 +388,9 @@ conn_wait(struct conn *c, int wake_fd, int timeout_ms)
 	enum conn_wait w;
 	short want = POLLIN;
 
+	/* More of a pipeline is here: its answers may go out together. */
+	if (!c->dead && c->in_n > c->in_at)
+		return CONN_READABLE;
 	conn_flush(c);
 	while (!c->dead) {
 		if (c->in_n > c->in_at)

@@ -38,7 +38,7 @@ enum conn_wait { CONN_READABLE, CONN_WOKEN, CONN_TIMEOUT, CONN_CLOSED };
 /*
  * Waits until the client sent something (or something is buffered), until wake_fd
  * (-1: none) is readable, or until the time is over (-1: for ever). Sends buffered
- * output first. CONN_READABLE promises at least one byte for conn_peek.
+ * output before it waits. CONN_READABLE promises at least one byte for conn_peek.
  * CONN_CLOSED: the connection is dead (closed, failed, or asked to stop).
  */
 enum conn_wait conn_wait(struct conn *c, int wake_fd, int timeout_ms);
@@ -82,9 +82,9 @@ void conn_set_deadline(struct conn *c, uint64_t mono_ms);
 
 /*
  * An orderly stop: may be called in a signal handler. Whoever waits for the client
- * then (or next), sends the farewell and finds the connection dead. The signal
- * stays blocked but during such waits (session_run sees to it), so that none is
- * missed and writes are not disturbed.
+ * then (or next), sends the farewell and finds the connection dead. SIGTERM and
+ * SIGHUP stay blocked but during such waits (session_run sees to it), so that none
+ * is missed and writes are not disturbed.
  */
 void conn_request_stop(void);
 bool conn_stop_requested(void);

@@ -10,6 +10,8 @@
 #include "common/span.h"
 
 struct config;
+struct config_mailbox;
+struct config_namespace;
 
 /*
  * Storage name ("Lists.c", "INBOX") for a name from the client, by the account's
@@ -23,6 +25,17 @@ enum err namespace_to_storage(const struct config *cfg, struct span name,
 /* Appends the client's name for a storage name. */
 void namespace_from_storage(const struct config *cfg, struct span storage,
     struct buf *out);
+
+/* The namespace of the INBOX: what LIST shows. Never NULL (a plain one then). */
+const struct config_namespace *namespace_inbox(const struct config *cfg);
+
+/*
+ * Storage name of a mailbox that the configuration names (UTF-8 or as clients
+ * write it, without the prefix). Errors: ERR_CANNOT a name that can never be.
+ */
+enum err namespace_mailbox(const struct config_namespace *ns,
+    const struct config_mailbox *m, struct arena *a,
+    struct span *storage_out);
 
 /* The separator of the inbox namespace. */
 char namespace_separator(const struct config *cfg);

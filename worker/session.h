@@ -68,8 +68,9 @@ struct session {
 	bool enabled_utf8, enabled_condstore, enabled_qresync, enabled_rev2;
 
 	/* for the logout line */
-	time_t connected_at, command_at;
-	const char *command_name;	/* last one */
+	time_t connected_at;
+	uint64_t connected_ms, command_ms;	/* clock_mono_ms; of the last command's end */
+	char command_name[24];		/* "UID FETCH", the last one; "" none */
 	uint64_t n_deleted, n_expunged, n_header_bytes, n_headers, n_body_bytes, n_bodies;
 };
 
@@ -98,9 +99,6 @@ void session_logged_in(struct session *s, const char *user,
 
 /* Leaves the selected mailbox, if any: view and reference go. */
 void session_unselect(struct session *s);
-
-/* Notes a handled command for the log: "(UID FETCH finished 3.2 secs ago)". */
-void session_command_done(struct session *s, const char *name);
 
 /*
  * "* BYE text", flush, and the end: conn is dead afterwards. `why` is for the log
