@@ -18,8 +18,14 @@ SHARED = {}
 
 def shared_server():
     """The one server of all tests that need no configuration of their own."""
+    if "failure" in SHARED:
+        raise AssertionError("no server: " + SHARED["failure"])
     if "server" not in SHARED:
-        SHARED["server"] = servers.Server()
+        try:
+            SHARED["server"] = servers.Server()
+        except Exception as e:
+            SHARED["failure"] = str(e)
+            raise
     return SHARED["server"]
 
 
@@ -66,7 +72,7 @@ class TranscriptItem(pytest.Item):
             transcripts.play(self.path, shared_server(), new_user())
 
     def repr_failure(self, excinfo, style=None):
-        if isinstance(excinfo.value, transcripts.Mismatch):
+        if isinstance(excinfo.value, (AssertionError, OSError)):
             return str(excinfo.value)
         return super().repr_failure(excinfo, style)
 

@@ -302,7 +302,7 @@ class Player:
                       lambda m: self.vars.get(m[1], m[0]), text)
 
     def match(self, text, line):
-        out, at, names = "", 0, []
+        text, out, at, names = self.fill(text), "", 0, []
         for m in HOLE.finditer(text):
             out += re.escape(text[at:m.start()])
             at = m.end()
@@ -311,11 +311,8 @@ class Player:
             elif m["name"] and m["re"]:
                 names.append(m["name"])
                 out += f"(?P<{m['name']}>{m['re'][1:]})"
-            elif m["name"]:
-                out += re.escape(self.vars[m["name"]]) \
-                    if m["name"] in self.vars else f"(?:{m['name']})"
             else:
-                out += f"(?:{m['only']})"
+                out += f"(?:{m['name'] or m['only']})"
         found = re.fullmatch(out + re.escape(text[at:]), line, re.S)
         if found:
             self.vars.update({k: found[k] for k in names})
