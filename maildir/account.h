@@ -39,10 +39,23 @@ struct account {
 	unsigned store_batch;
 	int changed_fd;
 	uint64_t dev, ino;	/* of the root: the account's name towards notify */
-	struct arena arena;	/* for the session */
-	struct folder *late;	/* folder with renames to be done after the OK */
 	mode_t dir_mode, file_mode;
+	bool marked;		/* the boot file says "unclean" for our boot */
+	/* work put off until the tagged OK is out, by folder id; 0: none */
+	uint32_t late_store, late_ghosts, late_deleted;
 };
+
+/*
+ * Begins a write transaction; the boot file says "unclean", synced, before the
+ * first one. For maildir/ only. Errors as db_begin, ERR_IO.
+ */
+enum err account_write(struct account *acc, struct db_txn **txn_out);
+
+/*
+ * Tells notify that something was committed in a folder. A hint: errors are
+ * nobody's business.
+ */
+void account_changed(struct account *acc, uint32_t folder_id);
 
 /*
  * Reads what a chroot hides (boot id, pid namespace, host name). Call once per

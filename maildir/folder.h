@@ -65,6 +65,23 @@ enum err folder_open(struct account *acc, struct span name,
 /* Gives reference and cursor back (selected), closes. Accepts NULL. */
 void folder_close(struct folder **folder);
 
+/*
+ * The folder's lock (flock on its cur/), which every writer of ours takes; reported
+ * through common/crit.h. For maildir/ only. Errors: ERR_BUSY, ERR_IO.
+ */
+enum err folder_lock(struct folder *f);
+void folder_unlock(struct folder *f);
+
+/*
+ * Opens a folder by its id in the state: for sweeps and late work. For maildir/
+ * only. Errors: ERR_NOTFOUND, ERR_UNAVAIL.
+ */
+enum err folder_open_id(struct account *acc, uint32_t id,
+    struct folder **folder_out);
+
+/* Remembers a change of ours, so that sync keeps quiet about it. */
+void folder_note_own(struct folder *f, uint64_t modseq);
+
 /* ---- what changed ---- */
 
 struct changed_message {

@@ -75,7 +75,7 @@ struct folder_rec {
 	int64_t keywords_mtime;
 	uint64_t scanned_us, unsynced_us;
 	uint32_t keywords_gen;		/* grows with every new keyword */
-	uint32_t reserved;
+	uint32_t n_new;			/* messages left in new/ (by read-only sessions) */
 	char guid[40];
 	/* after it, with lengths */
 	struct span name;		/* storage name */

@@ -1,0 +1,362 @@
+/*
+ * One account: the gate, the boot file, the state environment.
+ *
+ * loft/gate  flocked shared by every process that has the environment open;
+ *            exclusively by who discards it or marks it clean.
+ * loft/boot  "<boot id> <pid namespace> clean|unclean\n", written in place.
+ *            "unclean" is synced before the first commit, "clean" only under the
+ *            exclusive gate after mdb_env_sync. A reader that finds another boot's
+ *            "unclean", or nothing it understands, discards the environment:
+ *            LMDB ran without syncs and has no checksums.
+ */
+#include "maildir/account.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/db.h"
+#include "common/fsutil.h"
+#include "common/ipc.h"
+#include "common/lock.h"
+#include "common/log.h"
+#include "maildir/ghost.h"
+#include "maildir/presence.h"
+#include "maildir/state.h"
+
+enum { GATE_WAIT_MS = 10000, BOOT_MAX = 128 };
+
+static char boot_id[48];
+static unsigned long long pid_namespace;
+
+void
+account_prepare(void)
+{
+	struct buf b = { .max = 64 };
+	struct stat st;
+
+	if (boot_id[0] != '\0')
+		return;
+	if (fs_read(AT_FDCWD, "/proc/sys/kernel/random/boot_id", 64, &b) ==
+	    ERR_OK) {
+		struct span s = span_trim(buf_span(&b));
+
+		snprintf(boot_id, sizeof(boot_id), "%.*s", (int)s.n, s.p);
+	}
+	buf_clear(&b);
+	if (boot_id[0] == '\0')
+		snprintf(boot_id, sizeof(boot_id), "unknown");
+	if (stat("/proc/self/ns/pid", &st) == 0)
+		pid_namespace = st.st_ino;
+}
+
+enum trust { TRUST, TRUST_IF_ALONE, DISCARD };
+
+/* What the boot file says about the environment. */
+static enum trust
+read_boot(struct account *acc)
+{
+	struct buf b = { .max = BOOT_MAX };
+	char id[64], word[16];
+	unsigned long long ns;
+	enum trust trust = DISCARD;
+
+	acc->marked = false;
+	if (fs_read(acc->index_fd, "loft/boot", BOOT_MAX, &b) == ERR_OK &&
+	    sscanf(buf_cstr(&b), "%63s %llu %15s", id, &ns, word) == 3) {
+		bool clean = strcmp(word, "clean") == 0;
+		bool here = strcmp(id, boot_id) == 0;
+
+		if (clean)
+			trust = TRUST;
+		else if (here && ns == pid_namespace)
+			trust = TRUST;
+		else if (here)
+			trust = TRUST_IF_ALONE;
+		acc->marked = here && !clean && ns == pid_namespace;
+	}
+	buf_clear(&b);
+	return trust;
+}
+
+static enum err
+write_boot(struct account *acc, const char *word)
+{
+	char line[BOOT_MAX];
+	int fd, n;
+	enum err e = ERR_OK;
+
+	/* One length for both words: written in place, one sector. */
+	n = snprintf(line, sizeof(line), "%s %llu %-7s\n", boot_id,
+	    pid_namespace, word);
+	fd = openat(acc->index_fd, "loft/boot",
+	    O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0 || pwrite(fd, line, (size_t)n, 0) != n ||
+	    (acc->sync && fdatasync(fd) != 0)) {
+		e = fs_err(errno);
+		log_errno("cannot write loft/boot");
+	}
+	if (fd >= 0)
+		close(fd);
+	acc->marked = e == ERR_OK && strcmp(word, "unclean") == 0;
+	return e;
+}
+
+enum err
+account_write(struct account *acc, struct db_txn **txn_out)
+{
+	enum err e;
+
+	*txn_out = NULL;
+	if (!acc->marked && (e = write_boot(acc, "unclean")) != ERR_OK)
+		return e;
+	return db_begin(acc->db, true, txn_out);
+}
+
+static void
+unlink_state(struct account *acc)
+{
+	unlinkat(acc->index_fd, "loft/state/data.mdb", 0);
+	unlinkat(acc->index_fd, "loft/state/lock.mdb", 0);
+}
+
+/* With the gate held exclusively by us alone: away with the environment. */
+static enum err
+discard(struct account *acc, const char *why)
+{
+	enum err e;
+
+	log_info("state of user %s is rebuilt from the Maildir: %s", acc->user,
+	    why);
+	unlink_state(acc);
+	if ((e = fs_remove_tree(acc->index_fd, "loft/sessions")) != ERR_OK ||
+	    (e = fs_mkdir(acc->index_fd, "loft/sessions", 0700)) != ERR_OK)
+		return e;
+	return write_boot(acc, "unclean");
+}
+
+/* Takes the gate and makes sure that what is behind it can be trusted. */
+static enum err
+enter_gate(struct account *acc)
+{
+	enum trust trust;
+	enum err e;
+
+	e = lock_file(acc->gate_fd, false, GATE_WAIT_MS, "loft/gate");
+	if (e != ERR_OK)
+		return ERR_UNAVAIL;
+	if ((trust = read_boot(acc)) == TRUST)
+		return ERR_OK;
+	/* Somebody else may hold it now and be doing the same: look again. */
+	lock_release(acc->gate_fd);
+	e = lock_file(acc->gate_fd, true, trust == DISCARD ? GATE_WAIT_MS : 0,
+	    "loft/gate");
+	if (e != ERR_OK && trust == TRUST_IF_ALONE) {
+		log_error("state of user %s is in use from another pid "
+		    "namespace (container?); LMDB cannot be shared across "
+		    "them: run both in one, or give one its own INDEX",
+		    acc->user);
+		return ERR_UNAVAIL;
+	}
+	if (e != ERR_OK)
+		return ERR_UNAVAIL;
+	trust = read_boot(acc);
+	if (trust == DISCARD)
+		e = discard(acc, "it is new, or of an earlier boot that did "
+		    "not end cleanly");
+	else if (trust == TRUST_IF_ALONE)
+		e = write_boot(acc, "unclean");
+	if (e == ERR_OK)
+		e = lock_file(acc->gate_fd, false, GATE_WAIT_MS, "loft/gate");
+	return e;
+}
+
+static enum err
+open_state(struct account *acc, const struct account_place *place)
+{
+	struct db_txn *t = NULL;
+	uint64_t version;
+	enum err e;
+
+	for (int attempt = 0; attempt < 2; attempt++) {
+		e = db_open("loft/state", state_tables, T_COUNT,
+		    place->map_bytes, place->max_readers, &acc->db);
+		if (e == ERR_OK && (e = db_begin(acc->db, false, &t)) == ERR_OK) {
+			version = meta_get(t, "version");
+			db_abort(&t);
+			if (version == STATE_VERSION)
+				return ERR_OK;
+			if (version == 0) {
+				if ((e = account_write(acc, &t)) != ERR_OK)
+					return e;
+				if ((e = meta_put(t, "version",
+				    STATE_VERSION)) == ERR_OK)
+					return db_commit(&t);
+				db_abort(&t);
+				return e;
+			}
+			e = ERR_CORRUPT;
+		}
+		db_close(&acc->db);
+		if (e != ERR_CORRUPT)
+			return e;
+		/* Whoever still has it open notices the missing link and ends. */
+		if ((e = discard(acc, "it is damaged or of another version")) !=
+		    ERR_OK)
+			return e;
+	}
+	return ERR_UNAVAIL;
+}
+
+static enum err
+make_dirs(struct account *acc)
+{
+	static const char *const dirs[] = { "loft", "loft/state",
+		"loft/sessions" };
+	enum err e = ERR_OK;
+
+	/* Once made they stay: one call tells. */
+	if (faccessat(acc->index_fd, "loft/sessions", F_OK, 0) == 0)
+		return ERR_OK;
+	for (size_t i = 0; i < 3 && e == ERR_OK; i++)
+		e = fs_mkdir(acc->index_fd, dirs[i], 0700);
+	return e;
+}
+
+enum err
+account_open(const struct account_place *place, struct account **account_out)
+{
+	struct account *acc = calloc(1, sizeof(*acc));
+	const char *network;
+	struct stat st;
+	enum err e = ERR_UNAVAIL;
+
+	*account_out = NULL;
+	if (acc == NULL)
+		fatal("no memory");
+	account_prepare();
+	acc->root_fd = place->root_fd;
+	acc->control_fd = place->control_fd >= 0 ? place->control_fd :
+	    place->root_fd;
+	acc->index_fd = place->index_fd >= 0 ? place->index_fd : place->root_fd;
+	acc->gate_fd = acc->session_fd = -1;
+	acc->changed_fd = place->changed_fd;
+	acc->sync = place->sync;
+	acc->wide_control = place->wide_control;
+	acc->store_batch = place->store_batch;
+	acc->user = strdup(place->user);
+	acc->client = strdup(place->client);
+	if (acc->user == NULL || acc->client == NULL)
+		fatal("no memory");
+	if (fstat(acc->root_fd, &st) != 0 || st.st_nlink == 0) {
+		log_errno("mail root of user %s is gone", acc->user);
+		goto fail;
+	}
+	acc->dev = st.st_dev;
+	acc->ino = st.st_ino;
+	acc->dir_mode = st.st_mode & 0777;
+	acc->file_mode = st.st_mode & 0666;
+	if ((network = fs_network_name(acc->index_fd)) != NULL) {
+		log_error("state of user %s would lie on %s, where LMDB cannot "
+		    "work; set INDEX or VOLATILEDIR in mail_location to a "
+		    "local disk", acc->user, network);
+		goto fail;
+	}
+	if (fchdir(acc->index_fd) != 0) {
+		log_errno("cannot enter the index directory of user %s",
+		    acc->user);
+		goto fail;
+	}
+	if ((e = make_dirs(acc)) != ERR_OK)
+		goto fail;
+	acc->gate_fd = openat(acc->index_fd, "loft/gate",
+	    O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (acc->gate_fd < 0) {
+		e = fs_err(errno);
+		log_errno("cannot open loft/gate of user %s", acc->user);
+		goto fail;
+	}
+	if ((e = enter_gate(acc)) != ERR_OK ||
+	    (e = open_state(acc, place)) != ERR_OK ||
+	    (e = presence_sweep(acc, false)) != ERR_OK)
+		goto fail;
+	*account_out = acc;
+	return ERR_OK;
+fail:
+	account_close(&acc);
+	return e;
+}
+
+void
+account_late_work(struct account *acc)
+{
+	uint32_t id;
+
+	if ((id = acc->late_store) != 0) {
+		acc->late_store = 0;
+		ghost_late_renames(acc, id);
+	}
+	if ((id = acc->late_ghosts) != 0) {
+		acc->late_ghosts = 0;
+		ghost_sweep(acc, id);
+	}
+	if ((id = acc->late_deleted) != 0) {
+		acc->late_deleted = 0;
+		ghost_drop_folder(acc, id);
+	}
+}
+
+void
+account_changed(struct account *acc, uint32_t folder_id)
+{
+	struct ipc_folder body = { .dev = acc->dev, .ino = acc->ino,
+		.folder_id = folder_id };
+
+	if (acc->changed_fd >= 0 && ipc_send(acc->changed_fd,
+	    MSG_FOLDER_CHANGED, &body, SPAN_NONE, NULL, 0) != ERR_OK)
+		return;
+}
+
+static void
+close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+void
+account_close(struct account **account)
+{
+	struct account *acc = *account;
+
+	if (acc == NULL)
+		return;
+	if (acc->db != NULL) {
+		account_late_work(acc);
+		presence_part(acc);
+		/* The last one out leaves it clean. */
+		if (acc->marked && flock(acc->gate_fd, LOCK_EX | LOCK_NB) == 0 &&
+		    db_sync(acc->db) == ERR_OK &&
+		    write_boot(acc, "clean") != ERR_OK)
+			log_warn("state of user %s stays marked unclean",
+			    acc->user);
+		db_close(&acc->db);
+	}
+	close_fd(&acc->gate_fd);
+	if (acc->index_fd != acc->root_fd)
+		close_fd(&acc->index_fd);
+	if (acc->control_fd != acc->root_fd)
+		close_fd(&acc->control_fd);
+	close_fd(&acc->root_fd);
+	free(acc->user);
+	free(acc->client);
+	free(acc);
+	*account = NULL;
+}

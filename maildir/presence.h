@@ -1,0 +1,57 @@
+/* Sessions, references, cursors; sweeps what the dead left. Internal to maildir/. */
+#ifndef MAILDIR_PRESENCE_H
+#define MAILDIR_PRESENCE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/db.h"
+#include "common/err.h"
+
+struct account;
+
+/* T_SESSIONS: this, then user and client, each with a NUL. */
+struct session_rec {
+	uint64_t pid, started_us;
+	uint32_t folder_id;	/* selected, 0: none */
+	uint32_t reserved;
+};
+
+/* T_REFS. */
+struct ref_rec {
+	uint64_t cursor;	/* expunges up to this modseq were told */
+	uint32_t read_only, reserved;
+};
+
+/*
+ * Makes this process a session if it is none yet: a file in loft/sessions that is
+ * flocked while it lives (pids say nothing in a chroot). Needs no transaction;
+ * the record is written by presence_enter. Errors: ERR_IO, ERR_QUOTA, ERR_PERM.
+ */
+enum err presence_join(struct account *acc);
+
+/* Within a write transaction: reference and cursor on a folder, or none (id 0). */
+enum err presence_enter(struct db_txn *t, struct account *acc,
+    uint32_t folder_id, uint64_t cursor, bool read_only);
+enum err presence_leave(struct db_txn *t, struct account *acc,
+    uint32_t folder_id);
+
+/*
+ * How many sessions other than ours have the folder open, and the smallest of all
+ * cursors, with ours taken as own_cursor (UINT64_MAX: we have it not open).
+ */
+enum err presence_look(struct db_txn *t, const struct account *acc,
+    uint32_t folder_id, uint64_t own_cursor, size_t *others_out,
+    uint64_t *min_out);
+
+/*
+ * Removes the keys of sessions whose process is dead. At most once a second for all
+ * sessions of the account, unless force.
+ */
+enum err presence_sweep(struct account *acc, bool force);
+
+/* The session's file goes; its record was removed by the caller or is now. */
+void presence_part(struct account *acc);
+
+#endif
