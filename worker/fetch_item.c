@@ -1,13 +1,13 @@
 /* One short function per FETCH item, and the program that strings them together. */
 #include "worker/fetch_item.h"
 
-#include <string.h>
-
 #include "common/date.h"
 #include "maildir/message.h"
 #include "worker/conn.h"
 #include "worker/cursor.h"
 #include "worker/session.h"
+
+#include <string.h>
 
 enum { ITEMS_MAX = 1000, BLOCK = 16384 };
 

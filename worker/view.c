@@ -1,11 +1,11 @@
 /* The client's view of the mailbox: sequence numbers. */
 #include "worker/view.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "common/log.h"
 #include "worker/cursor.h"
+
+#include <stdlib.h>
+#include <string.h>
 
 void
 view_set(struct view *v, uint32_t *uids, size_t n)

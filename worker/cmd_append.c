@@ -1,0 +1,227 @@
+/*
+ * APPEND (RFC 3501 6.3.11): streams a message literal into the target's tmp/, so
+ * that memory does not grow with it. What is left in the stream after a refusal is
+ * dispatch's affair (input_finish).
+ */
+#include "common/clock.h"
+#include "common/config.h"
+#include "common/log.h"
+#include "maildir/change.h"
+#include "maildir/deliver.h"
+#include "maildir/folder.h"
+#include "worker/commands.h"
+#include "worker/namespace.h"
+#include "worker/status.h"
+
+#include <string.h>
+
+enum { BLOCK = 16384 };
+
+struct append {
+	struct span mailbox;
+	struct flag_list list;
+	int64_t date;
+};
+
+/* mailbox SP [flag-list SP] [date-time SP], then the literal. */
+static enum err
+read_append(struct session *s, struct cursor *in, struct append *ap)
+{
+	enum err e;
+
+	ap->date = clock_s();
+	if ((e = cursor_mailbox(in, &ap->mailbox)) != ERR_OK ||
+	    (e = cursor_space(in)) != ERR_OK)
+		return e;
+	if (cursor_peek(in) == '(' &&
+	    ((e = cursor_flags(in, true, true, &ap->list)) != ERR_OK ||
+	    (e = cursor_space(in)) != ERR_OK))
+		return e;
+	if (cursor_peek(in) == '"' &&
+	    ((e = cursor_date_time(in, &ap->date)) != ERR_OK ||
+	    (e = cursor_space(in)) != ERR_OK))
+		return e;
+	if ((e = cursor_end(in)) != ERR_OK)
+		return e;
+	if (!s->input.has_literal || s->input.literal_binary)
+		return cursor_fail(in, "literal expected");
+	return ERR_OK;
+}
+
+/* Refused before "+", so that a client with a literal too large never sends it. */
+static enum err
+check_size(struct session *s)
+{
+	if (s->input.literal_size > s->cfg->max_message) {
+		status_set(s, "TOOBIG", "The message is too large.");
+		return ERR_LIMIT;
+	}
+	if (s->input.literal_size == 0) {
+		status_set(s, "", "Can't save a zero byte message.");
+		return ERR_CANNOT;
+	}
+	return ERR_OK;
+}
+
+static enum err
+open_target(struct session *s, struct span name, struct folder **out)
+{
+	struct span storage;
+	enum err e;
+
+	if ((e = namespace_to_storage(s->cfg, name, &s->command,
+	    &storage)) == ERR_OK)
+		e = folder_open(s->account, storage, out);
+	if (e == ERR_NOTFOUND)
+		status_set(s, "TRYCREATE", "Mailbox does not exist.");
+	return e;
+}
+
+/*
+ * New keywords are made. A mailbox that can have no more takes the message without
+ * them: better than no message.
+ */
+static enum err
+find_keywords(struct folder *f, const struct flag_list *l, uint64_t *bits)
+{
+	enum err e;
+
+	*bits = 0;
+	if (l->n_keywords == 0)
+		return ERR_OK;
+	e = folder_keywords(f, l->keyword, l->n_keywords, true, bits);
+	if (e != ERR_LIMIT && e != ERR_SYNTAX)
+		return e;
+	log_warn("mailbox %s: keywords of an appended message were dropped",
+	    f->name);
+	e = folder_keywords(f, l->keyword, l->n_keywords, false, bits);
+	return e == ERR_NOTFOUND || e == ERR_SYNTAX ? ERR_OK : e;
+}
+
+/*
+ * Line ends are stored as LF, the way Maildirs have them. After another CR a CRLF
+ * stays as it is, so that what is fetched is what came.
+ */
+struct line_ends {
+	bool held;	/* a CR that may belong to a CRLF */
+	bool after_cr;	/* the byte written last was a CR */
+};
+
+static enum err
+write_piece(struct deliver *d, struct line_ends *le, struct span piece)
+{
+	char out[BLOCK];
+	size_t n = 0;
+	enum err e;
+
+	while (piece.n > 0) {
+		const char *cr;
+		size_t run;
+
+		if (n + 2 > sizeof(out) / 2) {
+			if ((e = deliver_write(d, out, n)) != ERR_OK)
+				return e;
+			n = 0;
+		}
+		if (le->held) {
+			/* Dropped only before LF, and not after another CR. */
+			if (piece.p[0] != '\n' || le->after_cr) {
+				out[n++] = '\r';
+				le->after_cr = true;
+			}
+			le->held = false;
+		}
+		if (piece.p[0] == '\r') {
+			le->held = true;
+			piece.p++, piece.n--;
+			continue;
+		}
+		cr = memchr(piece.p, '\r', piece.n);
+		run = cr == NULL ? piece.n : (size_t)(cr - piece.p);
+		if (run > sizeof(out) / 2)
+			run = sizeof(out) / 2;
+		memcpy(out + n, piece.p, run);
+		n += run;
+		le->after_cr = false;
+		piece.p += run;
+		piece.n -= run;
+	}
+	return n > 0 ? deliver_write(d, out, n) : ERR_OK;
+}
+
+/*
+ * Takes the whole literal off the stream, also after the disk failed: the client
+ * was told to send it.
+ */
+static enum err
+receive(struct session *s, struct deliver *d)
+{
+	struct line_ends le = { 0 };
+	enum err e, failed = ERR_OK;
+	struct span piece;
+
+	if ((e = input_literal_begin(s)) != ERR_OK)
+		return e;
+	while ((e = input_literal_read(s, &piece)) == ERR_OK && piece.n > 0)
+		if (failed == ERR_OK)
+			failed = write_piece(d, &le, piece);
+	if (e != ERR_OK)
+		return e;
+	if (failed == ERR_OK && le.held)
+		failed = deliver_write(d, "\r", 1);
+	return failed;
+}
+
+/* One message a command: what follows the literal is the line end. */
+static enum err
+check_end(struct session *s, struct cursor *in)
+{
+	struct span rest;
+	enum err e;
+
+	if ((e = input_continue(s, &rest)) != ERR_OK)
+		return e;
+	if (rest.n > 0 || s->input.has_literal)
+		return cursor_fail(in, "line end expected after the message");
+	return ERR_OK;
+}
+
+static enum err
+append(struct session *s, struct cursor *in, const struct append *ap,
+    struct folder *to)
+{
+	struct deliver *d = NULL;
+	uint64_t keywords;
+	enum err e;
+
+	if ((e = find_keywords(to, &ap->list, &keywords)) != ERR_OK ||
+	    (e = deliver_begin(to, &d)) != ERR_OK)
+		return e;
+	if ((e = receive(s, d)) != ERR_OK || (e = check_end(s, in)) != ERR_OK)
+		goto out;
+	if ((e = deliver_finish(d, ap->list.flags, keywords,
+	    ap->date)) != ERR_OK || (e = change_append(to, &d, 1)) != ERR_OK)
+		goto out;
+	status_set(s, arena_printf(&s->command, "APPENDUID %u %u",
+	    to->uidvalidity, d->uid), NULL);
+out:
+	deliver_free(&d);
+	return e;
+}
+
+enum err
+cmd_append(struct session *s, struct cursor *in, bool by_uid)
+{
+	struct append ap = { 0 };
+	struct folder *to = NULL;
+	enum err e;
+
+	(void)by_uid;
+	if ((e = read_append(s, in, &ap)) != ERR_OK ||
+	    (e = check_size(s)) != ERR_OK ||
+	    (e = open_target(s, ap.mailbox, &to)) != ERR_OK)
+		return e;
+	e = append(s, in, &ap, to);
+	folder_close(&to);
+	return e;
+}
