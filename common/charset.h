@@ -20,7 +20,8 @@ bool charset_is_known(struct span name);
 
 /*
  * Appends s as UTF-8; what cannot be converted becomes U+FFFD, never an error.
- * An unknown charset is taken as UTF-8 where it is valid, else as windows-1252.
+ * An unknown charset is taken as UTF-8 where it is valid, else as windows-1252;
+ * US-ASCII too, since that is what mail without a declaration claims to be.
  */
 void charset_to_utf8(struct span charset, struct span s, struct buf *out);
 

@@ -8,6 +8,12 @@
 #include "common/span.h"
 
 /*
+ * Makes the tables. Call once, in the pool, before workers are forked, so that
+ * they share them; without a call the first use does it.
+ */
+void fold_init(void);
+
+/*
  * Appends UTF-8 text folded for comparison: Unicode case folding after
  * decomposition (so that composed and decomposed forms are the same, RFC 5051's
  * intent); ASCII takes a fast path. Invalid bytes are kept as they are.
