@@ -210,16 +210,18 @@ mix(uint64_t a, uint64_t b)
 static uint32_t
 hash_name(struct span s, uint64_t seed)
 {
-	uint64_t h = seed ^ s.n, word;
+	uint64_t h = seed ^ s.n, word[2];
 
-	for (; s.n >= 8; s.p += 8, s.n -= 8) {
-		memcpy(&word, s.p, 8);
-		h = mix(h ^ word, UINT64_C(0x9e3779b97f4a7c15));
+	for (; s.n >= 16; s.p += 16, s.n -= 16) {
+		memcpy(word, s.p, 16);
+		h = mix(h ^ word[0], seed + UINT64_C(0x9e3779b97f4a7c15) +
+		    word[1]);
 	}
-	word = 0;
-	memcpy(&word, s.p, s.n);
-	h = mix(h ^ word, UINT64_C(0xd6e8feb86659fd93));
-	return (uint32_t)h ^ (uint32_t)(h >> 32);
+	word[0] = word[1] = 0;
+	memcpy(word, s.p, s.n);
+	h = mix(h ^ word[0], seed + UINT64_C(0xd6e8feb86659fd93) + word[1]);
+	h = mix(h, UINT64_C(0x9e3779b97f4a7c15));
+	return (uint32_t)h;
 }
 
 /* Marks an entry of no name when a later one has its name; how many. */
