@@ -174,9 +174,8 @@ has_word(const char *words, struct span word)
 	return false;
 }
 
-/* The row of a charset; ROWS when there is none. */
 static size_t
-find_row(struct span name)
+look_up(struct span name)
 {
 	char want[NAME_MAX_BYTES], have[NAME_MAX_BYTES];
 
@@ -188,6 +187,24 @@ find_row(struct span name)
 		    has_word(rows[i].aliases, span_of(want)))
 			return i;
 	return ROWS;
+}
+
+/* The row of a charset; ROWS when there is none. Remembers the last one asked
+ * for: a header, a part and a mailbox mostly have one charset. */
+static size_t
+find_row(struct span name)
+{
+	static char last[NAME_MAX_BYTES];
+	static size_t last_n, last_row = ROWS;
+
+	if (name.n == last_n && name.n > 0 && memcmp(name.p, last, last_n) == 0)
+		return last_row;
+	if (name.n == 0 || name.n > sizeof(last))
+		return ROWS;
+	last_row = look_up(name);
+	last_n = name.n;
+	memcpy(last, name.p, name.n);
+	return last_row;
 }
 
 /* ---- start ---- */

@@ -89,6 +89,25 @@ flatten(struct line *l)
 			l->p[i] = ' ';
 }
 
+static bool
+connect_syslog(void)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX,
+		.sun_path = "/dev/log" };
+
+	return connect(syslog_fd, (struct sockaddr *)&sa, sizeof(sa)) == 0;
+}
+
+/* A syslog daemon that was started anew has another socket; who lives in a
+ * chroot cannot follow. Nobody is left to tell when this fails. */
+static void
+send_syslog(const struct line *l)
+{
+	if (send(syslog_fd, l->p, l->n, MSG_NOSIGNAL) == -1 &&
+	    errno != EAGAIN && errno != EINTR && connect_syslog())
+		(void)send(syslog_fd, l->p, l->n, MSG_NOSIGNAL);
+}
+
 static void
 __attribute__((format(printf, 4, 0)))
 emit(int priority, const char *word, int errnum, const char *fmt, va_list ap)
@@ -112,9 +131,8 @@ emit(int priority, const char *word, int errnum, const char *fmt, va_list ap)
 		add(&l, ": %s", strerrordesc_np(errnum) == NULL ?
 		    "unknown error" : strerrordesc_np(errnum));
 	flatten(&l);
-	/* Nobody is left to tell when this fails. */
 	if (to_syslog) {
-		(void)!send(syslog_fd, l.p, l.n, MSG_NOSIGNAL);
+		send_syslog(&l);
 	} else {
 		l.p[l.n++] = '\n';
 		(void)!write(out_fd, l.p, l.n);
@@ -227,18 +245,11 @@ log_set_prefix(const char *new_prefix)
 static void
 open_syslog(void)
 {
-	struct sockaddr_un sa = { .sun_family = AF_UNIX,
-		.sun_path = "/dev/log" };
-
 	if (syslog_fd != -1)
 		close(syslog_fd);
 	syslog_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (syslog_fd == -1)
-		return;
-	if (connect(syslog_fd, (struct sockaddr *)&sa, sizeof(sa)) == -1) {
-		close(syslog_fd);
-		syslog_fd = -1;
-	}
+	if (syslog_fd != -1)
+		(void)connect_syslog();
 }
 
 void

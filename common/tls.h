@@ -27,7 +27,8 @@ void tls_free(struct tls **t);
 void tls_warm_up(struct tls *t);
 
 /*
- * Server handshake on a connected socket (blocking, with a deadline).
+ * Server handshake on a connected socket (blocking, with a deadline). Makes the
+ * socket non-blocking, as tls_read and tls_write need it, and leaves it so.
  * Errors: ERR_IO; *why_out then says why in words for the log.
  */
 enum err tls_accept(struct tls *t, int fd, int timeout_ms,
