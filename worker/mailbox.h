@@ -1,0 +1,33 @@
+/* Mailbox names as arguments of commands. */
+#ifndef WORKER_MAILBOX_H
+#define WORKER_MAILBOX_H
+
+#include <stdbool.h>
+
+#include "common/err.h"
+#include "common/span.h"
+
+struct session;
+struct cursor;
+
+/*
+ * Reads a mailbox argument and gives its storage name, in s->command. A name that
+ * can never be is not an error of grammar: *bad_out (may be NULL: then it is
+ * returned) gets ERR_NOTFOUND or ERR_CANNOT, so that the rest can be parsed first.
+ * Errors: ERR_SYNTAX; see namespace_to_storage.
+ */
+enum err mailbox_argument(struct session *s, struct cursor *in,
+    struct span *storage_out, enum err *bad_out);
+
+/*
+ * For the NO to a name that is not there: says [NEWNAME old new] (RFC 2060 7.1) when
+ * the mailbox was renamed, else sets `otherwise` as the response code (NULL: what
+ * ERR_NOTFOUND implies, "TRYCREATE"). Returns ERR_NOTFOUND.
+ */
+enum err mailbox_missing(struct session *s, struct span storage,
+    const char *otherwise);
+
+/* Whether there is such a mailbox. Looks at the disk. */
+bool mailbox_exists(struct session *s, struct span storage);
+
+#endif
