@@ -109,13 +109,13 @@ class Player:
         self.said = []
 
     def build(self):
-        self.mail.folder("INBOX")
         subscribed = []
         for m in self.t.mailboxes:
             self.mail.folder(m["name"], int(m.get("uidvalidity", UIDVALIDITY)),
                              int(m["uidnext"]) if "uidnext" in m else None)
             if m.get("subscribed"):
                 subscribed.append(m["name"])
+        self.mail.folder("INBOX")
         for m in self.t.messages:
             self.mail.add(m["name"], content_of(m), flags=flags_of(m),
                           uid=int(m["uid"]) if "uid" in m else None,
