@@ -17,6 +17,7 @@ enum ipc_role {
 	ROLE_HOME = 16,
 	ROLE_NOTIFY = 32,
 	ROLE_CTL = 64,
+	ROLE_HELPER = 128,	/* auth's, for slow password hashes */
 };
 
 enum { IPC_TAIL_MAX = 32768, IPC_FDS_MAX = 4 };
@@ -31,24 +32,113 @@ enum ipc_kind {
 
 /* The bodies: fixed-width fields, no pointers, no padding that is not zeroed. */
 
+struct ipc_none {
+	uint32_t zero;
+};
+
 /* An account, towards notify: device and inode of its mail root. */
 struct ipc_folder {
 	uint64_t dev, ino;
 	uint32_t folder_id;
 	uint32_t flags;		/* IPC_FOLDER_* */
 };
-enum { IPC_FOLDER_IDLE = 1 };
+enum {
+	IPC_FOLDER_IDLE = 1,	/* SELECT: wake me for every change */
+	IPC_FOLDER_GONE = 2,	/* CHANGED: wake all who have it selected, idle or not */
+};
+
+/* Through a door: the socket that comes along belongs to this worker. */
+struct ipc_hello {
+	uint64_t since;		/* seconds since 1970 */
+	int32_t pid;
+	uint32_t zero;
+};
+
+/* A role is up; what confines it (CONFINED_*, common/sandbox.h). */
+struct ipc_ready {
+	uint32_t confined;
+	uint32_t zero;
+};
+
+/* The socket that comes along leads to this role. */
+struct ipc_peer {
+	uint32_t role;
+	uint32_t zero;
+};
+
+/* STOP: no new connections; then, unless `drain`, end those there are. */
+struct ipc_stop {
+	uint32_t drain;
+	uint32_t zero;
+};
+
+struct ipc_pool {
+	uint32_t idle, login, session, limit;
+	uint64_t served;	/* connections taken since the start */
+	uint32_t crashes;	/* workers that died of a signal of their own doing */
+	uint32_t hung;		/* workers killed because others waited for them */
+};
+
+/* A worker: KICK, and each line of the answer to WHO. */
+struct ipc_who {
+	uint64_t since;		/* seconds since 1970 */
+	int32_t pid;
+	uint32_t more;		/* 0: the list ends, this is no line */
+};
+
+/* One step of SASL. */
+struct ipc_sasl {
+	uint32_t flags;		/* IPC_SASL_* */
+	uint32_t result;	/* AUTH_FAILED: enum ipc_failure */
+};
+enum { IPC_SASL_INITIAL = 1, IPC_SASL_SECURED = 2, IPC_SASL_CANCEL = 4 };
+enum ipc_failure {
+	FAILURE_PASSWORD,	/* unknown user or wrong password */
+	FAILURE_TEMPORARY,	/* a backend does not answer, mail cannot be opened */
+	FAILURE_LIMIT,		/* too many sessions of this user from this address */
+	FAILURE_DISABLED,	/* this user may not log in (here) */
+	FAILURE_MECHANISM,	/* not offered */
+	FAILURE_SYNTAX,		/* a malformed response */
+	FAILURE_CANCELLED,	/* by the client */
+};
+
+/* A request of auth to home and its answer. */
+struct ipc_request {
+	uint64_t id;
+	uint32_t which;		/* OPEN_PASSWD: number of the passdb, userdb */
+	uint32_t result;	/* enum err */
+	uint32_t flags;		/* IPC_PASSWD_* */
+	uint32_t zero;
+};
+enum { IPC_PASSWD_USERDB = 1 };
+
+/* A password to be verified by a helper process, and its verdict. */
+struct ipc_verify {
+	uint64_t id;
+	uint32_t result;	/* enum err: OK, AUTH no match, NOTFOUND no such scheme */
+	uint32_t password_bytes; /* tail: password, then the stored form */
+};
 
 struct ipc_message {
 	enum ipc_kind kind;
 	union {
+		struct ipc_none none;
 		struct ipc_folder folder;
-		unsigned char bytes[512];
+		struct ipc_hello hello;
+		struct ipc_ready ready;
+		struct ipc_peer peer;
+		struct ipc_stop stop;
+		struct ipc_pool pool;
+		struct ipc_who who;
+		struct ipc_sasl sasl;
+		struct ipc_request request;
+		struct ipc_verify verify;
+		unsigned char bytes[64];
 	} body;
 	struct span tail;	/* into buf */
 	int fd[IPC_FDS_MAX];	/* receiver owns them; -1 */
 	unsigned n_fds;
-	char buf[IPC_TAIL_MAX + 1];
+	char buf[64 + IPC_TAIL_MAX + 1]; /* as received, then a NUL */
 };
 
 /*
@@ -60,9 +150,10 @@ enum err ipc_send(int fd, enum ipc_kind kind, const void *body,
     struct span tail, const int *fds, unsigned n_fds);
 
 /*
- * Receives one and checks it against its row: sender `from` may send it to `to`,
- * lengths, descriptor count. Anything else is ERR_SYNTAX (logged), fatal for this
- * connection. Errors: ERR_IO closed; ERR_BUSY nothing there (non-blocking).
+ * Receives one and checks it against its row: sender `from` (or one of several)
+ * may send it to `to`, lengths, descriptor count. Anything else is ERR_SYNTAX
+ * (logged), fatal for this connection. Errors: ERR_IO closed; ERR_BUSY nothing
+ * there (non-blocking).
  */
 enum err ipc_receive(int fd, enum ipc_role from, enum ipc_role to,
     struct ipc_message *out);
@@ -72,5 +163,11 @@ void ipc_close_fds(struct ipc_message *m);
 
 /* A connected pair of sockets, close-on-exec. Errors: ERR_IO (logged). */
 enum err ipc_pair(int fds[2]);
+
+/*
+ * Tails of several texts: each but the last ends with NUL. Takes the next one off
+ * the front of *tail; "" when nothing is left.
+ */
+const char *ipc_text(struct span *tail);
 
 #endif

@@ -5,7 +5,15 @@
 #ifndef WORKER_WAKE_H
 #define WORKER_WAKE_H
 
+#include "common/err.h"
+
 struct session;
+
+/* Notify's door, inherited from the pool: where a worker's socket is handed in. */
+void wake_set_door(int fd);
+
+/* A new socket to notify. Errors: ERR_NOTFOUND there is no door; ERR_IO. */
+enum err wake_connect(int *fd_out);
 
 /* Says which folder this session has selected (NULL: none any more). */
 void wake_select(struct session *s);
@@ -19,6 +27,7 @@ int wake_fd(const struct session *s);
 /* Takes pending wake-ups off the descriptor. A hint only: look at the state. */
 void wake_clear(struct session *s);
 
+/* Gives what it holds back; s->notify_fd stays the session's. */
 void wake_free(struct session *s);
 
 #endif

@@ -1,0 +1,36 @@
+/* What a process of the server finds when it starts: descriptors by number. */
+#ifndef COMMON_HANDOVER_H
+#define COMMON_HANDOVER_H
+
+#include <stdbool.h>
+
+#include "common/err.h"
+
+struct config;
+
+enum {
+	FD_CONTROL = 3,		/* to the master, -: closed in inetd */
+	FD_CONFIG = 4,		/* the configuration as text, with secrets */
+	FD_DOOR = 5,		/* auth, notify: where workers' sockets come in */
+	FD_AUTH_DOOR = 5,	/* pool: the other end of auth's door */
+	FD_PEER = 6,		/* auth: to home; home: to auth */
+	FD_NOTIFY_DOOR = 6,	/* pool: the other end of notify's door */
+	FD_EMPTY = 7,		/* the empty directory */
+	FD_LISTEN = 8,		/* pool: listening sockets, from here on */
+};
+
+/*
+ * Reads and parses a configuration text. Errors: ERR_SYNTAX, ERR_IO (logged).
+ */
+enum err handover_config(int fd, struct config **cfg_out);
+
+/*
+ * The other side: a configuration as a sealed memory file, with secrets, at its
+ * start. Errors: ERR_IO (logged).
+ */
+enum err handover_config_fd(const struct config *cfg, int *fd_out);
+
+/* Logs to descriptor 2 or syslog, as configured, with this prefix. */
+void handover_log(const struct config *cfg, const char *prefix);
+
+#endif

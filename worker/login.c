@@ -1,0 +1,353 @@
+/*
+ * From a SASL exchange to an opened account. The worker passes the client's words
+ * to auth and waits; auth answers, or home does, with descriptors of the account's
+ * directories. Then the second confinement comes into force and the account is
+ * opened. Nobody else is served meanwhile: this process has one client.
+ */
+#include "worker/login.h"
+
+#include "common/buf.h"
+#include "common/config.h"
+#include "common/ipc.h"
+#include "common/log.h"
+#include "common/place.h"
+#include "common/sandbox.h"
+#include "maildir/account.h"
+#include "worker/capability.h"
+#include "worker/serve.h"
+#include "worker/session.h"
+#include "worker/status.h"
+
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* Longer than auth_failure_delay may be, and than a slow hash in a queue takes. */
+enum { ANSWER_MS = 620000 };
+
+/* ---- the account ---- */
+
+/* Confines this process to the account and opens it. Takes the descriptors over. */
+static enum err
+enter(struct session *s, const char *user, const char *client, int fd[3])
+{
+	const struct config *cfg = s->cfg;
+	struct account *account;
+	struct account_place place = {
+		.root_fd = fd[0], .control_fd = fd[1], .index_fd = fd[2],
+		.user = user, .client = client,
+		.sync = cfg->mail_fsync != FSYNC_NEVER,
+		.wide_control = fd[1] >= 0,
+		.max_readers = (unsigned)cfg->process_limit,
+		.map_bytes = cfg->state_map_size,
+		.store_batch = (unsigned)cfg->store_batch,
+		.changed_fd = s->notify_fd,
+	};
+	enum err e;
+
+	if ((e = serve_confine_session(s, fd, 3)) != ERR_OK) {
+		for (int i = 0; i < 3; i++)
+			if (fd[i] >= 0)
+				close(fd[i]);
+		return e;
+	}
+	if ((e = account_open(&place, &account)) != ERR_OK)
+		return e;
+	session_logged_in(s, user, account);
+	return ERR_OK;
+}
+
+enum err
+login_as_caller(struct session *s)
+{
+	struct arena a = { 0 };
+	struct passwd *pw = getpwuid(getuid());
+	const char *home = getenv("HOME");
+	struct config_vars vars = {
+		.user = pw != NULL ? pw->pw_name : "user",
+		.home = home != NULL && *home == '/' ? home :
+		    pw != NULL ? pw->pw_dir : NULL,
+		.service = "imap", .local_ip = "", .remote_ip = "",
+		.session = s->session_id, .mechanism = "",
+		.uid = arena_printf(&a, "%u", (unsigned)getuid()),
+	};
+	struct place_paths paths;
+	int fd[3] = { -1, -1, -1 };
+	enum err e;
+
+	s->auth_fd = s->notify_fd = -1;
+	if ((e = place_find(s->cfg, &vars, NULL, &a, &paths)) == ERR_OK &&
+	    (e = place_open_dir(paths.root, &fd[0])) == ERR_OK &&
+	    (paths.control == NULL ||
+	    (e = place_open_dir(paths.control, &fd[1])) == ERR_OK) &&
+	    (paths.index == NULL ||
+	    (e = place_open_dir(paths.index, &fd[2])) == ERR_OK)) {
+		e = enter(s, vars.user, "tunnel", fd);
+	} else {
+		for (int i = 0; i < 3; i++)
+			if (fd[i] >= 0)
+				close(fd[i]);
+	}
+	arena_free(&a);
+	return e;
+}
+
+/* ---- the conversation with auth ---- */
+
+static const char *
+address_text(const struct sockaddr_storage *ss, char *out, size_t n)
+{
+	const struct sockaddr_in *v4 = (const void *)ss;
+	const struct sockaddr_in6 *v6 = (const void *)ss;
+
+	*out = '\0';
+	if (ss->ss_family == AF_INET)
+		inet_ntop(AF_INET, &v4->sin_addr, out, (socklen_t)n);
+	else if (ss->ss_family == AF_INET6 &&
+	    IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr))
+		inet_ntop(AF_INET, &v6->sin6_addr.s6_addr[12], out,
+		    (socklen_t)n);
+	else if (ss->ss_family == AF_INET6)
+		inet_ntop(AF_INET6, &v6->sin6_addr, out, (socklen_t)n);
+	return out;
+}
+
+/* No more logins on this connection: what confines it now fits one account only. */
+static enum login_step
+give_up(struct session *s)
+{
+	if (s->auth_fd >= 0)
+		close(s->auth_fd);
+	s->auth_fd = -1;
+	status_set(s, "UNAVAILABLE", "Internal error occurred. Refer to the "
+	    "server log for more information.");
+	return LOGIN_FAILED;
+}
+
+static enum login_step
+failed(struct session *s, struct ipc_message *m)
+{
+	const char *user = ipc_text(&m->tail), *text = ipc_text(&m->tail);
+
+	snprintf(s->tried_user, sizeof(s->tried_user), "%s", user);
+	switch ((enum ipc_failure)m->body.sasl.result) {
+	case FAILURE_PASSWORD:
+		status_set(s, "AUTHENTICATIONFAILED",
+		    "Authentication failed.");
+		break;
+	case FAILURE_TEMPORARY:
+		status_set(s, "UNAVAILABLE", "Temporary authentication "
+		    "failure.");
+		break;
+	case FAILURE_LIMIT:
+		status_set(s, "UNAVAILABLE", "Maximum number of connections "
+		    "from user+IP exceeded (mail_max_userip_connections)");
+		log_info("Maximum number of connections from user+IP exceeded "
+		    "(mail_max_userip_connections=%llu): user=<%s>",
+		    (unsigned long long)s->cfg->mail_max_userip_connections,
+		    log_text(span_of(user)));
+		break;
+	case FAILURE_DISABLED:
+		status_set(s, "AUTHORIZATIONFAILED", "Login is not allowed.");
+		break;
+	case FAILURE_MECHANISM:
+		status_set(s, "CANNOT", "Unsupported authentication "
+		    "mechanism.");
+		break;
+	case FAILURE_SYNTAX:
+		status_set(s, "", "Invalid authentication response.");
+		break;
+	case FAILURE_CANCELLED:
+		status_set(s, "", "Authentication aborted by client.");
+		break;
+	}
+	if (*text != '\0')
+		status_set(s, s->status_code,
+		    arena_cstr(&s->command, span_of(text)));
+	return LOGIN_FAILED;
+}
+
+static enum login_step
+logged_in(struct session *s, struct ipc_message *m)
+{
+	char client[INET6_ADDRSTRLEN];
+	const char *user = arena_cstr(&s->life, span_of(ipc_text(&m->tail)));
+	/* By position; which of the last two are there, `which` says. */
+	int fd[3] = { m->fd[0], -1, -1 };
+	unsigned next = 1;
+
+	for (unsigned i = 1; i < 3; i++)
+		if ((m->body.request.which & 1U << i) != 0 && next < m->n_fds)
+			fd[i] = m->fd[next++];
+	if (m->n_fds == 0 || next != m->n_fds) {
+		log_error("home sent an account without its directories");
+		ipc_close_fds(m);
+		return give_up(s);
+	}
+	m->n_fds = 0;
+	for (int i = 0; i < IPC_FDS_MAX; i++)
+		m->fd[i] = -1;
+	address_text(&s->remote, client, sizeof(client));
+	if (enter(s, user, client, fd) != ERR_OK)
+		return give_up(s);
+	return LOGIN_OK;
+}
+
+/* Waits for auth's (or home's) answer; m is large and given back by the caller. */
+static enum login_step
+await(struct session *s, struct span *challenge, struct ipc_message *m)
+{
+	struct pollfd p = { s->auth_fd, POLLIN, 0 };
+
+	if (poll(&p, 1, ANSWER_MS) <= 0 ||
+	    ipc_receive(s->auth_fd, ROLE_AUTH | ROLE_HOME, ROLE_WORKER, m) !=
+	    ERR_OK) {
+		log_error("no answer from auth: the login fails");
+		return give_up(s);
+	}
+	switch ((int)m->kind) {
+	case MSG_AUTH_CHALLENGE:
+		*challenge = arena_span(&s->command, m->tail);
+		return LOGIN_CONTINUE;
+	case MSG_AUTH_FAILED:
+		return failed(s, m);
+	case MSG_ACCOUNT:
+		return logged_in(s, m);
+	default:
+		log_error("an answer from auth that makes no sense");
+		ipc_close_fds(m);
+		return give_up(s);
+	}
+}
+
+static enum login_step
+step(struct session *s, enum ipc_kind kind, const struct ipc_sasl *sasl,
+    struct span tail, struct span *challenge)
+{
+	struct ipc_message *m;
+	enum login_step result;
+
+	*challenge = SPAN_NONE;
+	if (s->auth_fd < 0)
+		return give_up(s);
+	if (ipc_send(s->auth_fd, kind, sasl, tail, NULL, 0) != ERR_OK) {
+		log_error("auth is gone: the login fails");
+		return give_up(s);
+	}
+	/* Mapped, so that no page of it stays with a session for its life. */
+	m = mmap(NULL, sizeof(*m), PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (m == MAP_FAILED)
+		fatal_errno("no memory for a message");
+	result = await(s, challenge, m);
+	munmap(m, sizeof(*m));
+	return result;
+}
+
+static void
+remember_method(struct session *s, struct span mechanism)
+{
+	size_t n = 0;
+
+	for (; n < mechanism.n && n < sizeof(s->tried_method) - 1; n++) {
+		unsigned char c = (unsigned char)mechanism.p[n];
+
+		s->tried_method[n] = isalnum(c) || c == '-' || c == '_' ?
+		    (char)toupper(c) : '?';
+	}
+	s->tried_method[n] = '\0';
+}
+
+enum login_step
+login_begin(struct session *s, struct span mechanism, struct span initial,
+    struct span *challenge)
+{
+	char remote[INET6_ADDRSTRLEN], local[INET6_ADDRSTRLEN];
+	struct ipc_sasl sasl = { 0 };
+	struct buf tail = { .secret = true };
+	enum login_step result;
+
+	remember_method(s, mechanism);
+	if (initial.p != NULL)
+		sasl.flags |= IPC_SASL_INITIAL;
+	if (capability_is_secured(s))
+		sasl.flags |= IPC_SASL_SECURED;
+	buf_adds(&tail, s->tried_method);
+	buf_addc(&tail, '\0');
+	buf_adds(&tail, s->session_id);
+	buf_addc(&tail, '\0');
+	buf_adds(&tail, address_text(&s->remote, remote, sizeof(remote)));
+	buf_addc(&tail, '\0');
+	buf_adds(&tail, address_text(&s->local, local, sizeof(local)));
+	buf_addc(&tail, '\0');
+	buf_add_span(&tail, initial);
+	if (tail.n > 16384) {
+		buf_clear(&tail);
+		*challenge = SPAN_NONE;
+		status_set(s, "", "Invalid authentication response.");
+		return LOGIN_FAILED;
+	}
+	result = step(s, MSG_AUTH_START, &sasl, buf_span(&tail), challenge);
+	buf_clear(&tail);
+	return result;
+}
+
+enum login_step
+login_answer(struct session *s, struct span response, bool cancel,
+    struct span *challenge)
+{
+	struct ipc_sasl sasl = { .flags = cancel ? IPC_SASL_CANCEL : 0 };
+
+	if (response.n > 16384) {
+		sasl.flags = IPC_SASL_CANCEL;
+		response = SPAN_NONE;
+	}
+	return step(s, MSG_AUTH_ANSWER, &sasl, response, challenge);
+}
+
+enum login_step
+login_plain(struct session *s, struct span user, struct span password)
+{
+	struct buf initial = { .secret = true };
+	struct span challenge;
+	enum login_step result;
+
+	/* NUL separates the parts of PLAIN (RFC 4616 2): it can be in none. */
+	if (user.n > 1024 || password.n > 8192 ||
+	    (user.n > 0 && memchr(user.p, '\0', user.n) != NULL) ||
+	    (password.n > 0 && memchr(password.p, '\0', password.n) != NULL)) {
+		status_set(s, "AUTHENTICATIONFAILED", "Authentication failed.");
+		return LOGIN_FAILED;
+	}
+	buf_addc(&initial, '\0');
+	buf_add_span(&initial, user);
+	buf_addc(&initial, '\0');
+	buf_add_span(&initial, password);
+	result = login_begin(s, SPAN("PLAIN"), buf_span(&initial), &challenge);
+	buf_clear(&initial);
+	if (result == LOGIN_CONTINUE) {
+		log_error("auth wants more than PLAIN gives");
+		return give_up(s);
+	}
+	return result;
+}
+
+const char *
+login_mechanisms(const struct session *s)
+{
+	static char list[256];
+	size_t n = 0;
+
+	for (const char *p = s->cfg->auth_mechanisms;
+	    *p != '\0' && n < sizeof(list) - 1; p++)
+		list[n++] = (char)toupper((unsigned char)*p);
+	list[n] = '\0';
+	return list;
+}

@@ -1,0 +1,525 @@
+/*
+ * The pool: keeps a stock of ready workers, reaps them, and kills those that
+ * others wait for. It never sees a byte of a client. Lean on purpose: what it
+ * touches is shared by every worker, what it opens every fork pays for.
+ *
+ * A worker says what it does in its slot of the scoreboard and writes to `taken`
+ * when it took a connection. When the write end of `alive` is closed (the pool
+ * died or retires), idle workers go.
+ */
+#include "worker/pool.h"
+
+#include "common/charset.h"
+#include "common/clock.h"
+#include "common/config.h"
+#include "common/handover.h"
+#include "common/ipc.h"
+#include "common/log.h"
+#include "common/sandbox.h"
+#include "common/scoreboard.h"
+#include "maildir/account.h"
+#include "worker/serve.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum {
+	HUNG_MS = 1000,		/* DESIGN law 5 */
+	TICK_MS = 250,
+	SPARE_MAX = 128,
+	BACKOFF_MAX_MS = 10000,
+	GRACE_MS = 5000,
+};
+
+struct pool {
+	struct config *cfg;
+	struct serve serve;
+	struct scoreboard *board;
+	size_t limit;
+	pid_t *pid;		/* by slot, 0: free */
+	size_t top;		/* slots from here on were never used */
+	size_t n_workers;
+	uint32_t *idle;		/* slots that were idle when last looked at */
+	size_t n_idle;
+	size_t spare;		/* idle ones wanted now */
+	int signal_fd, taken_fd, alive_fd;
+	int listen_fd[64];
+	bool retired;		/* takes no more connections */
+	uint64_t kill_at_ms;	/* stopping: the end of the grace, 0: not */
+	uint64_t fork_at_ms;	/* no fork before */
+	uint64_t backoff_ms;
+	uint64_t decay_at_ms, warned_at_ms;
+	uint64_t served;
+	uint32_t crashes, hung;
+};
+
+/* ---- forking ---- */
+
+static size_t
+free_slot(struct pool *p)
+{
+	for (size_t i = 0; i < p->top; i++)
+		if (p->pid[i] == 0)
+			return i;
+	return p->top++;
+}
+
+static void
+fork_worker(struct pool *p)
+{
+	size_t i = free_slot(p);
+	struct scoreboard_slot *slot = scoreboard_slot(p->board, i);
+	pid_t pid;
+
+	memset(slot, 0, sizeof(*slot));
+	scoreboard_set(slot, WORKER_IDLE);
+	if ((pid = fork()) == 0) {
+		close(FD_CONTROL);
+		close(p->signal_fd);
+		close(p->alive_fd);
+		scoreboard_keep_only(p->board, i);
+		p->serve.slot = slot;
+		serve_next(&p->serve);
+	}
+	if (pid < 0) {
+		log_errno("cannot fork a worker");
+		scoreboard_set(slot, WORKER_FREE);
+		p->fork_at_ms = clock_mono_ms() + 1000;
+		return;
+	}
+	p->pid[i] = pid;
+	p->n_workers++;
+	p->idle[p->n_idle++] = (uint32_t)i;
+}
+
+/* Forgets those that took a connection since. */
+static size_t
+look_at_idle(struct pool *p)
+{
+	size_t kept = 0, taken;
+
+	for (size_t i = 0; i < p->n_idle; i++)
+		if (scoreboard_slot(p->board, p->idle[i])->state == WORKER_IDLE)
+			p->idle[kept++] = p->idle[i];
+	taken = p->n_idle - kept;
+	p->n_idle = kept;
+	return taken;
+}
+
+static void
+fill_stock(struct pool *p)
+{
+	uint64_t now = clock_mono_ms();
+
+	if (p->retired || now < p->fork_at_ms)
+		return;
+	p->fork_at_ms = 0;
+	/* A burst found the stock empty: keep more for a while. */
+	if (p->n_idle == 0 && p->n_workers > 0 && p->spare < SPARE_MAX)
+		p->spare *= 2;
+	while (p->n_idle < p->spare && p->n_workers < p->limit &&
+	    now >= p->fork_at_ms)
+		fork_worker(p);
+	if (p->n_workers >= p->limit && p->n_idle == 0 &&
+	    now >= p->warned_at_ms) {
+		log_warn("service imap: process_limit (%zu) reached, client "
+		    "connections are being delayed", p->limit);
+		p->warned_at_ms = now + 60000;
+	}
+}
+
+/* ---- the dead ---- */
+
+static bool
+is_crash(int sig)
+{
+	return sig == SIGSEGV || sig == SIGABRT || sig == SIGSYS ||
+	    sig == SIGBUS || sig == SIGILL || sig == SIGFPE;
+}
+
+static void
+reaped(struct pool *p, size_t i, pid_t pid, int status)
+{
+	struct scoreboard_slot *slot = scoreboard_slot(p->board, i);
+	bool was_idle = slot->state == WORKER_IDLE;
+	bool badly = WIFSIGNALED(status) ||
+	    (WIFEXITED(status) && WEXITSTATUS(status) != 0);
+	struct ipc_none none = { 0 };
+
+	scoreboard_set(slot, WORKER_FREE);
+	p->pid[i] = 0;
+	p->n_workers--;
+	if (WIFSIGNALED(status) && p->kill_at_ms == 0)
+		log_error("worker %ld was killed by signal %d (%s)%s",
+		    (long)pid, WTERMSIG(status), strsignal(WTERMSIG(status)),
+		    WCOREDUMP(status) ? ", core dumped" : "");
+	if (WIFSIGNALED(status) && is_crash(WTERMSIG(status))) {
+		p->crashes++;
+		if (ipc_send(FD_CONTROL, MSG_CRASHED, &none, SPAN_NONE, NULL,
+		    0) != ERR_OK)
+			log_debug("nobody to tell of a crash");
+	}
+	if (was_idle && badly && !p->retired) {
+		p->backoff_ms = p->backoff_ms == 0 ? 100 : p->backoff_ms * 2;
+		if (p->backoff_ms > BACKOFF_MAX_MS)
+			p->backoff_ms = BACKOFF_MAX_MS;
+		p->fork_at_ms = clock_mono_ms() + p->backoff_ms;
+		log_error("worker %ld ended before it took a connection; next "
+		    "try in %llu ms", (long)pid,
+		    (unsigned long long)p->backoff_ms);
+	}
+}
+
+static void
+reap(struct pool *p)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		for (size_t i = 0; i < p->top; i++)
+			if (p->pid[i] == pid) {
+				reaped(p, i, pid, status);
+				break;
+			}
+}
+
+static void
+signal_all(struct pool *p, int sig)
+{
+	for (size_t i = 0; i < p->top; i++)
+		if (p->pid[i] != 0)
+			kill(p->pid[i], sig);
+}
+
+/* ---- those that others wait for ---- */
+
+static bool
+is_stopped(pid_t pid)
+{
+	char path[64], text[512];
+	const char *end;
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%ld/stat", (long)pid);
+	if ((fd = open(path, O_RDONLY | O_CLOEXEC)) < 0)
+		return false;
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	if (n <= 0)
+		return false;
+	text[n] = '\0';
+	/* "pid (name) S": the name may hold anything, so from the right. */
+	end = strrchr(text, ')');
+	return end != NULL && end[1] == ' ' && (end[2] == 'T' || end[2] == 't');
+}
+
+static void
+kill_the_hung(struct pool *p)
+{
+	uint64_t now = clock_mono_ms();
+
+	for (size_t i = 0; i < p->top; i++) {
+		struct crit_slot *crit;
+		uint64_t since;
+		bool in_txn;
+
+		if (p->pid[i] == 0)
+			continue;
+		crit = &scoreboard_slot(p->board, i)->crit;
+		since = atomic_load(&crit->since_ms);
+		if (since == 0 || since > now || now - since < HUNG_MS)
+			continue;
+		in_txn = atomic_load(&crit->kind) == CRIT_TXN;
+		if (!in_txn && !is_stopped(p->pid[i]))
+			continue;
+		log_error("worker %ld %s for %llu ms while others wait: "
+		    "killed", (long)p->pid[i], in_txn ?
+		    "was in a transaction" : "was stopped holding a lock",
+		    (unsigned long long)(now - since));
+		kill(p->pid[i], SIGKILL);
+		p->hung++;
+	}
+}
+
+/* ---- the master's wishes ---- */
+
+static void
+retire(struct pool *p)
+{
+	if (p->retired)
+		return;
+	p->retired = true;
+	close(p->alive_fd);
+	p->alive_fd = -1;
+	for (size_t i = 0; i < p->serve.n_listen; i++)
+		close(p->listen_fd[i]);
+}
+
+static void
+stop(struct pool *p)
+{
+	retire(p);
+	if (p->kill_at_ms != 0)
+		return;
+	p->kill_at_ms = clock_mono_ms() + GRACE_MS;
+	signal_all(p, SIGTERM);
+}
+
+static void
+kick(struct pool *p, pid_t pid)
+{
+	for (size_t i = 0; i < p->top; i++)
+		if (pid > 0 && p->pid[i] == pid)
+			kill(pid, SIGTERM);
+}
+
+static void
+report(struct pool *p)
+{
+	struct ipc_pool r = {
+		.limit = (uint32_t)p->limit, .served = p->served,
+		.crashes = p->crashes, .hung = p->hung,
+	};
+
+	for (size_t i = 0; i < p->top; i++) {
+		uint32_t state;
+
+		if (p->pid[i] == 0)
+			continue;
+		state = scoreboard_slot(p->board, i)->state;
+		r.idle += state == WORKER_IDLE;
+		r.login += state == WORKER_LOGIN;
+		r.session += state == WORKER_SESSION;
+	}
+	if (ipc_send(FD_CONTROL, MSG_POOL, &r, SPAN_NONE, NULL, 0) != ERR_OK)
+		log_debug("nobody to report to");
+}
+
+/* False: the master is gone. */
+static bool
+hear_master(struct pool *p)
+{
+	static struct ipc_message m;
+
+	if (ipc_receive(FD_CONTROL, ROLE_MASTER, ROLE_POOL, &m) != ERR_OK)
+		return false;
+	if (m.kind == MSG_STOP && m.body.stop.drain != 0)
+		retire(p);
+	else if (m.kind == MSG_STOP)
+		stop(p);
+	else if (m.kind == MSG_POOL)
+		report(p);
+	else if (m.kind == MSG_KICK)
+		kick(p, m.body.who.pid);
+	return true;
+}
+
+/* ---- the loop ---- */
+
+static void
+hear_signals(struct pool *p)
+{
+	struct signalfd_siginfo si;
+
+	while (read(p->signal_fd, &si, sizeof(si)) == (ssize_t)sizeof(si)) {
+		if (si.ssi_signo == SIGCHLD)
+			reap(p);
+		else
+			stop(p);
+	}
+}
+
+static void
+tick(struct pool *p)
+{
+	uint64_t now = clock_mono_ms();
+
+	if (p->n_workers > p->n_idle)
+		kill_the_hung(p);
+	if (p->kill_at_ms != 0 && now >= p->kill_at_ms) {
+		signal_all(p, SIGKILL);
+		p->kill_at_ms = now + GRACE_MS;
+	}
+	if (now >= p->decay_at_ms) {
+		if (p->spare > p->cfg->process_min_avail)
+			p->spare--;
+		p->decay_at_ms = now + 1000;
+	}
+}
+
+static void
+hear_taken(struct pool *p)
+{
+	uint64_t n;
+
+	if (read(p->taken_fd, &n, sizeof(n)) != (ssize_t)sizeof(n))
+		return;
+	p->served += n;
+	p->backoff_ms = 0;
+}
+
+static int
+run(struct pool *p)
+{
+	struct pollfd fds[3] = {
+		{ FD_CONTROL, POLLIN, 0 },
+		{ p->signal_fd, POLLIN, 0 },
+		{ p->taken_fd, POLLIN, 0 },
+	};
+
+	while (!p->retired || p->n_workers > 0) {
+		look_at_idle(p);
+		fill_stock(p);
+		if (poll(fds, 3, p->n_workers == p->n_idle &&
+		    p->fork_at_ms == 0 && p->spare ==
+		    p->cfg->process_min_avail && p->kill_at_ms == 0 ? -1 :
+		    TICK_MS) < 0 && errno != EINTR)
+			fatal_errno("cannot wait");
+		if (fds[2].revents != 0)
+			hear_taken(p);
+		if (fds[1].revents != 0)
+			hear_signals(p);
+		if (fds[0].revents != 0 && !hear_master(p)) {
+			/*
+			 * The master died. Its successor wants the addresses:
+			 * let go of them, serve those who are there.
+			 */
+			log_error("the master is gone: no new connections");
+			fds[0].fd = -1;
+			retire(p);
+		}
+		tick(p);
+	}
+	return 0;
+}
+
+/* ---- the start ---- */
+
+static int
+signals(void)
+{
+	sigset_t set;
+	int fd;
+
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	if (fd < 0)
+		fatal_errno("cannot watch signals");
+	return fd;
+}
+
+/* What confines our workers: asked of a child that confines itself and ends. */
+static unsigned
+try_confinement(const struct serve *v)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		unsigned confined;
+
+		if (serve_confine(v, &confined) != ERR_OK)
+			_exit(255);
+		if (sandbox_landlock_version() >= 2)
+			confined |= CONFINED_LANDLOCK;
+		_exit((int)confined);
+	}
+	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return pid > 0 && WIFEXITED(status) ? (unsigned)WEXITSTATUS(status) :
+	    255;
+}
+
+static void
+options(struct pool *p, int argc, char **argv)
+{
+	size_t n_plain = argc > 1 ? (size_t)atoi(argv[1]) : 0;
+	size_t n_tls = argc > 2 ? (size_t)atoi(argv[2]) : 0;
+
+	if (n_plain + n_tls > sizeof(p->listen_fd) / sizeof(*p->listen_fd))
+		fatal("too many listening sockets");
+	p->serve.n_plain = n_plain;
+	p->serve.n_listen = n_plain + n_tls;
+	for (size_t i = 0; i < p->serve.n_listen; i++)
+		p->listen_fd[i] = FD_LISTEN + (int)i;
+	p->serve.listen_fd = p->listen_fd;
+}
+
+static void
+make_room(struct pool *p)
+{
+	int alive[2];
+
+	p->limit = p->cfg->process_limit;
+	p->spare = p->cfg->process_min_avail;
+	p->board = scoreboard_new(p->limit);
+	p->pid = calloc(p->limit, sizeof(*p->pid));
+	p->idle = calloc(p->limit, sizeof(*p->idle));
+	if (p->pid == NULL || p->idle == NULL)
+		fatal("no memory for %zu workers", p->limit);
+	p->taken_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (p->taken_fd < 0 || pipe2(alive, O_CLOEXEC) < 0)
+		fatal_errno("cannot make descriptors");
+	p->serve.taken_fd = p->taken_fd;
+	p->serve.alive_fd = alive[0];
+	p->alive_fd = alive[1];
+	p->signal_fd = signals();
+}
+
+int
+pool_main(int argc, char **argv)
+{
+	static struct pool p;
+	struct ipc_ready ready = { 0 };
+
+	log_open(STDERR_FILENO, true, NULL);
+	log_set_prefix("pool: ");
+	if (handover_config(FD_CONFIG, &p.cfg) != ERR_OK)
+		return 78;
+	close(FD_CONFIG);
+	handover_log(p.cfg, "pool: ");
+	options(&p, argc, argv);
+	p.serve.cfg = p.cfg;
+	p.serve.auth_door = FD_AUTH_DOOR;
+	p.serve.notify_door = FD_NOTIFY_DOOR;
+	p.serve.empty_fd = FD_EMPTY;
+	make_room(&p);
+	charset_init();
+	account_prepare();
+	p.serve.tls = serve_tls(p.cfg);
+	if (p.serve.tls == NULL && p.serve.n_listen > p.serve.n_plain)
+		fatal("imaps listens, but certificate or key cannot be used");
+	if (serve_identity(p.cfg, &p.serve) != ERR_OK)
+		return 78;
+	if (p.cfg->confinement != CONFINEMENT_OFF &&
+	    sandbox_allow(SANDBOX_WORKER | SANDBOX_POOL) != ERR_OK)
+		log_info("no system call filter");
+	ready.confined = try_confinement(&p.serve);
+	if (ready.confined == 255)
+		fatal("workers cannot be confined as the configuration "
+		    "demands");
+	malloc_trim(0);
+	if (ipc_send(FD_CONTROL, MSG_READY, &ready, SPAN_NONE, NULL, 0) !=
+	    ERR_OK)
+		log_debug("nobody to report to");
+	return run(&p);
+}
