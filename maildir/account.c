@@ -29,6 +29,7 @@
 #include "maildir/ghost.h"
 #include "maildir/presence.h"
 #include "maildir/state.h"
+#include "maildir/unique.h"
 
 enum { GATE_WAIT_MS = 10000, BOOT_MAX = 128 };
 
@@ -43,6 +44,7 @@ account_prepare(void)
 
 	if (boot_id[0] != '\0')
 		return;
+	unique_prepare();
 	if (fs_read(AT_FDCWD, "/proc/sys/kernel/random/boot_id", 64, &b) ==
 	    ERR_OK) {
 		struct span s = span_trim(buf_span(&b));

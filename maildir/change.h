@@ -24,6 +24,12 @@
  */
 enum err change_append(struct folder *f, struct deliver **d, size_t n);
 
+/*
+ * Makes sure that messages whose writer died before its sync are on disk, so that
+ * sessions may hear of them. For maildir/ only.
+ */
+enum err change_settle(struct folder *f);
+
 enum store_op { STORE_SET, STORE_ADD, STORE_REMOVE };
 
 struct store_result {

@@ -14,25 +14,30 @@
 struct account;
 struct uidlist;
 
+struct pending_facts;
+
 /* An open folder. Bound to its identity, never to its name. */
 struct folder {
 	struct account *acc;
 	uint32_t id;		/* in the state */
 	uint32_t uidvalidity;
-	char guid[33];
-	char *name;		/* storage name when it was opened */
+	char guid[40];
+	char *name;		/* storage name as of the last look; in `arena` */
 	bool read_only;		/* EXAMINE, or the file system is */
 	bool selected;		/* holds a reference, a cursor */
 	int dir_fd, cur_fd, new_fd, tmp_fd;
 	int control_fd;		/* where its uidlist and keywords are; may equal dir_fd */
 	struct keywords keywords;	/* as of the last look */
-	uint64_t keywords_mtime;
+	uint32_t keywords_gen;
+	uint32_t n_ghosts;	/* as of the last look */
 	struct arena arena;
-	uint64_t scan_ms;	/* clock_mono_ms of our last scan */
-	uint64_t cursor_ms;	/* when the cursor was last written */
-	uint64_t cursor;	/* expunged_told last written */
+	uint64_t cursor;	/* expunged_told as last written */
+	uint64_t cursor_ms;	/* when */
 	uint64_t own_modseq[8];	/* our latest changes, for sync to keep quiet */
-	bool has_late;
+	unsigned own_at;
+	struct pending_facts *pending;	/* learned, not yet in the cache */
+	size_t n_pending, pending_bytes;
+	struct arena pending_arena;
 };
 
 /* What SELECT reports and the first view, taken in one transaction. */

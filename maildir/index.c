@@ -227,12 +227,16 @@ page_iter_next(struct page_iter *it)
 		return ERR_NOTFOUND;
 	if (it->started) {
 		it->started = false;
-		return ERR_OK;
+		if (it->page.max_modseq > it->above)
+			return ERR_OK;
 	}
-	if ((e = db_next(it->c, &key, &val)) != ERR_OK)
-		return e;
-	if (!key_get_u32_u32(key, &f, &first) || f != it->folder_id)
-		return ERR_NOTFOUND;
+	do {
+		if ((e = db_next(it->c, &key, &val)) != ERR_OK)
+			return e;
+		if (!key_get_u32_u32(key, &f, &first) || f != it->folder_id)
+			return ERR_NOTFOUND;
+	} while (it->above > 0 && val.n >= PAGE_HEAD &&
+	    load64(val.p + 8) <= it->above);
 	return page_read(val, &it->page);
 }
 

@@ -57,6 +57,7 @@ struct page_iter {
 	struct db_cursor *c;
 	uint32_t folder_id;
 	struct page page;
+	uint64_t above;		/* only pages with a modseq above this are shown */
 	bool started;
 };
 enum err page_iter_begin(struct db_txn *t, uint32_t folder_id, uint32_t uid,

@@ -707,13 +707,11 @@ set_stamps(struct scan *s, bool last)
 static enum err
 apply(struct scan *s)
 {
-	uint64_t modseq = rec_next_modseq(&s->r);
+	uint64_t modseq;
 	size_t at = 0;
 	bool changed = s->n_found + s->n_gone + s->n_added > 0 || s->first;
 	enum err e;
 
-	if (s->r.modseq_floor >= modseq)
-		modseq = s->r.modseq_floor + 1;
 	do {
 		size_t n = s->n_added - at < SLICE ? s->n_added - at : SLICE;
 		bool last = at + n == s->n_added;
@@ -721,7 +719,11 @@ apply(struct scan *s)
 
 		if ((e = account_write(s->f->acc, &t)) != ERR_OK)
 			return e;
-		if (at == 0)
+		e = rec_refresh(t, &s->arena, &s->r);
+		modseq = rec_next_modseq(&s->r);
+		if (s->r.modseq_floor >= modseq)
+			modseq = s->r.modseq_floor + 1;
+		if (e == ERR_OK && at == 0)
 			e = apply_changes(t, s, modseq);
 		if (e == ERR_OK)
 			e = append_added(t, s, modseq, at, n);
@@ -932,7 +934,8 @@ rewrite_uidlist(struct scan *s)
 	s->r.synced_uidnext = s->r.uidnext;
 	if ((e = account_write(s->f->acc, &t)) != ERR_OK)
 		return e;
-	if ((e = rec_put(t, &s->r)) != ERR_OK) {
+	if ((e = rec_refresh(t, &s->arena, &s->r)) != ERR_OK ||
+	    (e = rec_put(t, &s->r)) != ERR_OK) {
 		db_abort(&t);
 		return e;
 	}

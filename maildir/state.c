@@ -149,6 +149,26 @@ corrupt:
 	return ERR_CORRUPT;
 }
 
+enum err
+rec_refresh(struct db_txn *t, struct arena *a, struct folder_rec *r)
+{
+	struct folder_rec now;
+	enum err e = rec_get(t, r->id, a, &now);
+
+	if (e != ERR_OK)
+		return e;
+	r->name = now.name;
+	r->keywords = now.keywords;
+	r->keywords_gen = now.keywords_gen;
+	r->keywords_mtime = now.keywords_mtime;
+	if (now.first_recent > r->first_recent)
+		r->first_recent = now.first_recent;
+	r->flags |= now.flags & REC_DELETED;
+	if (now.modseq > r->modseq)
+		r->modseq = now.modseq;
+	return ERR_OK;
+}
+
 static char *
 put_text(char *p, struct span s)
 {

@@ -87,6 +87,13 @@ enum err rec_get(struct db_txn *t, uint32_t id, struct arena *a,
     struct folder_rec *out);
 enum err rec_put(struct db_txn *t, const struct folder_rec *r);
 
+/*
+ * For holders of the folder lock, first thing in a write transaction: takes over
+ * into *r what others may write without that lock (name, keywords, first_recent,
+ * the deleted mark), so that rec_put loses nothing of theirs.
+ */
+enum err rec_refresh(struct db_txn *t, struct arena *a, struct folder_rec *r);
+
 /* The folder id of a name. ERR_NOTFOUND. */
 enum err names_get(struct db_txn *t, struct span name, uint32_t *id_out);
 enum err names_put(struct db_txn *t, struct span name, uint32_t id);

@@ -1,0 +1,452 @@
+/* Opening folders, and the references that SELECT takes on them. */
+#include "maildir/folder.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/crit.h"
+#include "common/fsutil.h"
+#include "common/lock.h"
+#include "common/log.h"
+#include "maildir/account.h"
+#include "maildir/folder_keywords.h"
+#include "maildir/index.h"
+#include "maildir/name.h"
+#include "maildir/presence.h"
+#include "maildir/scan.h"
+
+enum { LOCK_WAIT_MS = 30000 };
+
+enum err
+folder_lock(struct folder *f)
+{
+	enum err e;
+
+	crit_enter(CRIT_LOCK);
+	e = lock_file(f->cur_fd, true, LOCK_WAIT_MS, f->name);
+	if (e != ERR_OK)
+		crit_leave(CRIT_LOCK);
+	return e;
+}
+
+void
+folder_unlock(struct folder *f)
+{
+	lock_release(f->cur_fd);
+	crit_leave(CRIT_LOCK);
+}
+
+/* ---- directories ---- */
+
+static enum err
+open_sub(struct folder *f, const char *name, bool make, int *fd_out)
+{
+	enum err e = fs_open_dir(f->dir_fd, name, fd_out);
+
+	if (e == ERR_NOTFOUND && make &&
+	    (e = fs_mkdir(f->dir_fd, name, f->acc->dir_mode)) == ERR_OK)
+		e = fs_open_dir(f->dir_fd, name, fd_out);
+	return e;
+}
+
+/* CONTROL elsewhere: <control>/.INBOX, <control>/.Name (as Dovecot lays it out). */
+static enum err
+open_control(struct folder *f, struct span name)
+{
+	char dir[256];
+	enum err e;
+
+	f->control_fd = f->dir_fd;
+	if (!f->acc->wide_control)
+		return ERR_OK;
+	snprintf(dir, sizeof(dir), ".%.*s", (int)name.n, name.p);
+	if ((e = fs_mkdir(f->acc->control_fd, dir, f->acc->dir_mode)) != ERR_OK)
+		return e;
+	f->control_fd = -1;
+	return fs_open_dir(f->acc->control_fd, dir, &f->control_fd);
+}
+
+static enum err
+open_dirs(struct folder *f, struct span name)
+{
+	bool inbox = name_is_inbox(name);
+	char dir[256];
+	enum err e;
+
+	name_to_dir(name, dir);
+	if ((e = fs_open_dir(f->acc->root_fd, dir, &f->dir_fd)) != ERR_OK)
+		return e == ERR_NOTFOUND || e == ERR_PERM ? e : ERR_UNAVAIL;
+	/* A directory without cur/ is no mailbox; the INBOX always is one. */
+	if ((e = open_sub(f, "cur", inbox, &f->cur_fd)) != ERR_OK)
+		return e;
+	if ((e = open_sub(f, "new", true, &f->new_fd)) != ERR_OK ||
+	    (e = open_sub(f, "tmp", true, &f->tmp_fd)) != ERR_OK)
+		return e == ERR_NOTFOUND ? ERR_UNAVAIL : e;
+	return open_control(f, name);
+}
+
+static struct folder *
+new_folder(struct account *acc, struct span name)
+{
+	struct folder *f = calloc(1, sizeof(*f));
+
+	if (f == NULL)
+		fatal("no memory");
+	f->acc = acc;
+	f->dir_fd = f->cur_fd = f->new_fd = f->tmp_fd = f->control_fd = -1;
+	f->name = arena_cstr(&f->arena, name);
+	return f;
+}
+
+static void
+close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+static void
+free_folder(struct folder **folder)
+{
+	struct folder *f = *folder;
+
+	if (f == NULL)
+		return;
+	folder_cache_flush(f);
+	if (f->control_fd != f->dir_fd)
+		close_fd(&f->control_fd);
+	close_fd(&f->tmp_fd);
+	close_fd(&f->new_fd);
+	close_fd(&f->cur_fd);
+	close_fd(&f->dir_fd);
+	arena_free(&f->arena);
+	arena_free(&f->pending_arena);
+	free(f->pending);
+	free(f);
+	*folder = NULL;
+}
+
+/* ---- identity ---- */
+
+/* Whether a record is of the directory that we opened. */
+static bool
+is_same(const struct folder_rec *r, const struct stat *st)
+{
+	return r->dir_ino == st->st_ino && r->dir_dev == (uint64_t)st->st_dev;
+}
+
+/* Marks a folder as gone: its sessions end, its records go with the last one. */
+static enum err
+mark_deleted(struct db_txn *t, struct account *acc, struct folder_rec *r)
+{
+	r->flags |= REC_DELETED;
+	r->modseq = rec_next_modseq(r);
+	acc->late_deleted = r->id;
+	return rec_put(t, r);
+}
+
+/* Looks the name up; *known says whether its record is of this directory. */
+static enum err
+find_record(struct db_txn *t, struct folder *f, struct span name,
+    const struct stat *st, struct arena *a, struct folder_rec *r, bool *known)
+{
+	uint32_t id;
+	enum err e;
+
+	*known = false;
+	if ((e = names_get(t, name, &id)) != ERR_OK)
+		return e;
+	if ((e = rec_get(t, id, a, r)) != ERR_OK)
+		return e;
+	if ((*known = is_same(r, st) && !(r->flags & REC_DELETED)))
+		f->id = id;
+	return ERR_OK;
+}
+
+/* A folder the state has not met, or another one under a name it knows. */
+static enum err
+make_record(struct folder *f, struct span name, const struct stat *st,
+    bool force)
+{
+	struct folder_rec r, fresh = { .name = name };
+	struct arena a = { 0 };
+	struct db_txn *t;
+	bool known;
+	enum err e;
+
+	if ((e = account_write(f->acc, &t)) != ERR_OK)
+		return e;
+	e = find_record(t, f, name, st, &a, &r, &known);
+	if (e == ERR_OK && known && !force) {
+		db_abort(&t);
+		arena_free(&a);
+		return ERR_OK;		/* another process was faster */
+	}
+	if (e == ERR_OK && !(r.flags & REC_DELETED))
+		e = mark_deleted(t, f->acc, &r);
+	if (e == ERR_NOTFOUND)
+		e = ERR_OK;
+	fresh.id = (uint32_t)meta_get(t, "next-folder") + 1;
+	fresh.dir_dev = st->st_dev;
+	fresh.dir_ino = st->st_ino;
+	if (e == ERR_OK && (e = meta_put(t, "next-folder", fresh.id)) ==
+	    ERR_OK && (e = names_put(t, name, fresh.id)) == ERR_OK &&
+	    (e = rec_put(t, &fresh)) == ERR_OK)
+		e = db_commit(&t);
+	else
+		db_abort(&t);
+	arena_free(&a);
+	f->id = fresh.id;
+	return e;
+}
+
+/* Finds or makes the record; brings it up to date. */
+static enum err
+attach(struct folder *f, struct span name)
+{
+	enum scan_how how = SCAN_ALL;
+	struct folder_rec r;
+	struct arena a = { 0 };
+	struct db_txn *t;
+	struct stat st;
+	bool known = false;
+	enum err e;
+
+	if (fstat(f->dir_fd, &st) != 0)
+		return ERR_IO;
+	if ((e = db_begin(f->acc->db, false, &t)) != ERR_OK)
+		return e;
+	e = find_record(t, f, name, &st, &a, &r, &known);
+	db_abort(&t);
+	if (e == ERR_OK && known && r.uidnext > 0 &&
+	    !(r.flags & REC_IMPORTING)) {
+		e = scan_evidence(f, &r, true, &how);
+		if (e == ERR_OK && how == SCAN_NONE &&
+		    !scan_uidlist_is_current(f, &r))
+			how = SCAN_ALL;
+	} else if ((e == ERR_OK && !known) || e == ERR_NOTFOUND) {
+		e = make_record(f, name, &st, false);
+	}
+	arena_free(&a);
+	for (int attempt = 0; e == ERR_OK && how != SCAN_NONE; attempt++) {
+		/* Before the scan: it takes letters for what the file says. */
+		if ((e = folder_keywords_refresh(f)) != ERR_OK)
+			return e;
+		e = scan_folder(f, how, false);
+		if (e != ERR_GONE || attempt > 0)
+			return e == ERR_GONE ? ERR_UNAVAIL : e;
+		/* Another UIDVALIDITY: another mailbox, as far as clients go. */
+		how = SCAN_ALL;
+		e = make_record(f, name, &st, true);
+	}
+	return e == ERR_GONE ? ERR_NOTFOUND : e;
+}
+
+/* What callers see of the record. */
+static void
+take_record(struct folder *f, const struct folder_rec *r)
+{
+	f->uidvalidity = r->uidvalidity;
+	f->n_ghosts = r->n_ghosts;
+	memcpy(f->guid, r->guid, sizeof(f->guid));
+	folder_keywords_take(f, r);
+}
+
+static enum err
+open_by_name(struct account *acc, struct span name, bool read_only,
+    struct folder **folder_out)
+{
+	struct folder *f;
+	enum err e;
+
+	*folder_out = NULL;
+	if ((e = name_check(name)) != ERR_OK)
+		return ERR_NOTFOUND;
+	if (name_is_inbox(name))
+		name = SPAN("INBOX");
+	f = new_folder(acc, name);
+	f->read_only = read_only;
+	if ((e = open_dirs(f, name)) != ERR_OK ||
+	    (e = attach(f, name)) != ERR_OK)
+		free_folder(&f);
+	*folder_out = f;
+	return e;
+}
+
+enum err
+folder_open(struct account *acc, struct span name, struct folder **folder_out)
+{
+	struct folder_rec r;
+	struct arena a = { 0 };
+	struct db_txn *t;
+	enum err e = open_by_name(acc, name, false, folder_out);
+
+	if (e != ERR_OK)
+		return e;
+	if ((e = db_begin(acc->db, false, &t)) == ERR_OK) {
+		if ((e = rec_get(t, (*folder_out)->id, &a, &r)) == ERR_OK)
+			take_record(*folder_out, &r);
+		db_abort(&t);
+	}
+	arena_free(&a);
+	if (e != ERR_OK)
+		free_folder(folder_out);
+	return e;
+}
+
+enum err
+folder_open_id(struct account *acc, uint32_t id, struct folder **folder_out)
+{
+	struct folder_rec r;
+	struct arena a = { 0 };
+	struct folder *f;
+	struct db_txn *t;
+	enum err e;
+
+	*folder_out = NULL;
+	if ((e = db_begin(acc->db, false, &t)) != ERR_OK)
+		return e;
+	e = rec_get(t, id, &a, &r);
+	db_abort(&t);
+	if (e == ERR_OK && r.flags & REC_DELETED)
+		e = ERR_NOTFOUND;
+	if (e == ERR_OK) {
+		f = new_folder(acc, r.name);
+		f->id = id;
+		if ((e = open_dirs(f, r.name)) == ERR_OK)
+			take_record(f, &r);
+		else
+			free_folder(&f);
+		*folder_out = f;
+	}
+	arena_free(&a);
+	return e;
+}
+
+/* ---- SELECT ---- */
+
+static enum err
+read_view(struct db_txn *t, const struct folder_rec *r,
+    struct folder_snapshot *snap)
+{
+	struct page_iter it;
+	enum err e;
+
+	snap->uids = malloc(((size_t)r->messages + 1) * sizeof(*snap->uids));
+	if (snap->uids == NULL)
+		fatal("no memory for %u messages", r->messages);
+	e = page_iter_begin(t, r->id, 0, &it);
+	while (e == ERR_OK && (e = page_iter_next(&it)) == ERR_OK) {
+		for (uint32_t i = 0; i < it.page.n; i++) {
+			uint32_t uid = page_uid(&it.page, i);
+
+			if (uid >= r->synced_uidnext ||
+			    snap->n == r->messages)
+				break;
+			snap->uids[snap->n++] = uid;
+			if (snap->unseen_uid == 0 &&
+			    !(page_flags(&it.page, i) & FLAG_SEEN))
+				snap->unseen_uid = uid;
+		}
+	}
+	page_iter_end(&it);
+	return e == ERR_NOTFOUND ? ERR_OK : e;
+}
+
+/* Reference, cursor, \Recent and the view, in one transaction. */
+static enum err
+enter(struct folder *f, struct folder_snapshot *snap)
+{
+	struct folder_rec r;
+	struct arena a = { 0 };
+	struct db_txn *t;
+	enum err e;
+
+	if ((e = account_write(f->acc, &t)) != ERR_OK)
+		return e;
+	if ((e = rec_get(t, f->id, &a, &r)) == ERR_OK &&
+	    r.flags & REC_DELETED)
+		e = ERR_NOTFOUND;
+	if (e == ERR_OK && (e = presence_enter(t, f->acc, f->id, r.modseq,
+	    f->read_only)) == ERR_OK && (e = read_view(t, &r, snap)) ==
+	    ERR_OK) {
+		snap->uidnext = r.synced_uidnext;
+		snap->modseq = f->cursor = r.modseq;
+		snap->recent_from = r.first_recent;
+		snap->keywords_full = r.keywords.n == KEYWORD_MAX;
+		take_record(f, &r);
+		if (!f->read_only && r.first_recent < r.synced_uidnext) {
+			r.first_recent = r.synced_uidnext;
+			e = rec_put(t, &r);
+		}
+	}
+	arena_free(&a);
+	if (e != ERR_OK) {
+		db_abort(&t);
+		return e;
+	}
+	f->selected = true;
+	return db_commit(&t);
+}
+
+enum err
+folder_select(struct account *acc, struct span name, bool read_only,
+    struct folder **folder_out, struct folder_snapshot *snap_out)
+{
+	enum err e;
+
+	memset(snap_out, 0, sizeof(*snap_out));
+	*folder_out = NULL;
+	if ((e = presence_join(acc)) != ERR_OK ||
+	    (e = presence_sweep(acc, false)) != ERR_OK ||
+	    (e = open_by_name(acc, name, read_only, folder_out)) != ERR_OK)
+		return e;
+	if ((e = enter(*folder_out, snap_out)) != ERR_OK) {
+		free(snap_out->uids);
+		snap_out->uids = NULL;
+		(*folder_out)->selected = false;
+		free_folder(folder_out);
+	} else if ((*folder_out)->n_ghosts > 0) {
+		/* Perhaps of sessions that died before they could sweep. */
+		acc->late_ghosts = (*folder_out)->id;
+	}
+	return e;
+}
+
+void
+folder_close(struct folder **folder)
+{
+	struct folder *f = *folder;
+	struct folder_rec r;
+	struct arena a = { 0 };
+	struct db_txn *t;
+	enum err e;
+
+	if (f == NULL)
+		return;
+	if (f->selected && account_write(f->acc, &t) == ERR_OK) {
+		if ((e = presence_leave(t, f->acc, f->id)) == ERR_OK &&
+		    (e = rec_get(t, f->id, &a, &r)) == ERR_OK) {
+			if (r.flags & REC_DELETED)
+				f->acc->late_deleted = f->id;
+			else if (r.n_ghosts > 0)
+				f->acc->late_ghosts = f->id;
+		}
+		if (e == ERR_OK || e == ERR_NOTFOUND)
+			e = db_commit(&t);
+		else
+			db_abort(&t);
+		if (e != ERR_OK)
+			log_warn("mailbox %s: its reference is left to the "
+			    "sweep", f->name);
+		arena_free(&a);
+	}
+	free_folder(folder);
+}

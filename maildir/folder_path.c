@@ -1,0 +1,83 @@
+/* Where a message's file is. */
+#include "maildir/folder_path.h"
+
+#include <string.h>
+
+#include "maildir/account.h"
+#include "maildir/folder.h"
+#include "maildir/ghost.h"
+#include "maildir/scan.h"
+
+enum err
+path_of_record(struct db_txn *t, const struct folder *f,
+    const struct record *rec, struct file_path *out)
+{
+	struct key k = key_u32_u32(f->id, rec->uid);
+	uint32_t flags = rec->flags & FLAG_ALL;
+	uint64_t keywords = rec->keywords;
+	struct span v;
+	enum err e;
+
+	e = db_get(t, T_DIRTY, key_span(&k), &v);
+	out->dirty = e == ERR_OK && v.n == 12;
+	if (out->dirty) {
+		memcpy(&flags, v.p, 4);
+		memcpy(&keywords, v.p + 4, 8);
+	} else if (e != ERR_OK && e != ERR_NOTFOUND) {
+		return e;
+	}
+	out->dir_fd = rec->flags & RECORD_NEW ? f->new_fd : f->cur_fd;
+	if (rec->flags & RECORD_NEW && flags == 0 && keywords == 0 &&
+	    rec->extra.n == 0) {
+		/* As it was delivered: without ":2,". */
+		if (rec->base.n >= sizeof(out->name))
+			return ERR_CORRUPT;
+		memcpy(out->name, rec->base.p, rec->base.n);
+		out->name[rec->base.n] = '\0';
+		return ERR_OK;
+	}
+	return flags_make_name(rec->base, flags, keywords, rec->extra,
+	    out->name);
+}
+
+enum err
+path_of_uid(const struct folder *f, uint32_t uid, struct arena *a,
+    struct file_path *out, struct record *rec_out, bool *ghost_out)
+{
+	struct record rec;
+	struct db_txn *t;
+	uint64_t modseq;
+	enum err e;
+
+	*ghost_out = false;
+	if ((e = db_begin(f->acc->db, false, &t)) != ERR_OK)
+		return e;
+	e = index_get(t, f->id, uid, &rec);
+	if (e == ERR_OK) {
+		e = path_of_record(t, f, &rec, out);
+	} else if (e == ERR_NOTFOUND &&
+	    (e = ghost_get(t, f->id, uid, &modseq, &rec)) == ERR_OK) {
+		*ghost_out = true;
+		out->dir_fd = f->tmp_fd;
+		out->dirty = false;
+		ghost_name(uid, rec.base, out->name);
+	}
+	if (e == ERR_OK && rec_out != NULL) {
+		*rec_out = rec;
+		rec_out->base = arena_span(a, rec.base);
+		rec_out->extra = arena_span(a, rec.extra);
+	}
+	db_abort(&t);
+	return e == ERR_NOTFOUND ? ERR_GONE : e;
+}
+
+enum err
+path_find_again(struct folder *f, uint32_t uid, struct arena *a, bool locked,
+    struct file_path *out, struct record *rec_out, bool *ghost_out)
+{
+	enum err e = scan_folder(f, SCAN_ALL, locked);
+
+	if (e != ERR_OK)
+		return e;
+	return path_of_uid(f, uid, a, out, rec_out, ghost_out);
+}
