@@ -102,21 +102,30 @@ arena_cstr(struct arena *a, struct span s)
 	return copy;
 }
 
+static size_t
+__attribute__((format(printf, 1, 0)))
+printed_length(const char *fmt, va_list ap)
+{
+	int n = vsnprintf(NULL, 0, fmt, ap);
+
+	if (n < 0)
+		panic("arena_printf: bad format \"%s\"", fmt);
+	return (size_t)n;
+}
+
 char *
 arena_printf(struct arena *a, const char *fmt, ...)
 {
 	va_list ap;
+	size_t n;
 	char *p;
-	int n;
 
 	va_start(ap, fmt);
-	n = vsnprintf(NULL, 0, fmt, ap);
+	n = printed_length(fmt, ap);
 	va_end(ap);
-	if (n < 0)
-		panic("arena_printf: bad format \"%s\"", fmt);
-	p = arena_alloc(a, (size_t)n + 1);
+	p = arena_alloc(a, n + 1);
 	va_start(ap, fmt);
-	vsnprintf(p, (size_t)n + 1, fmt, ap);
+	vsnprintf(p, n + 1, fmt, ap);
 	va_end(ap);
 	return p;
 }
