@@ -10,7 +10,7 @@
 #include "maildir/deliver.h"
 #include "maildir/folder.h"
 #include "worker/commands.h"
-#include "worker/namespace.h"
+#include "worker/mailbox.h"
 #include "worker/status.h"
 
 #include <string.h>
@@ -18,7 +18,8 @@
 enum { BLOCK = 16384 };
 
 struct append {
-	struct span mailbox;
+	struct span mailbox;	/* storage name */
+	enum err bad;		/* or why it can be none */
 	struct flag_list list;
 	int64_t date;
 };
@@ -30,7 +31,8 @@ read_append(struct session *s, struct cursor *in, struct append *ap)
 	enum err e;
 
 	ap->date = clock_s();
-	if ((e = cursor_mailbox(in, &ap->mailbox)) != ERR_OK ||
+	if ((e = mailbox_argument(s, in, &ap->mailbox,
+	    &ap->bad)) != ERR_OK ||
 	    (e = cursor_space(in)) != ERR_OK)
 		return e;
 	if (cursor_peek(in) == '(' &&
@@ -61,20 +63,6 @@ check_size(struct session *s)
 		return ERR_CANNOT;
 	}
 	return ERR_OK;
-}
-
-static enum err
-open_target(struct session *s, struct span name, struct folder **out)
-{
-	struct span storage;
-	enum err e;
-
-	if ((e = namespace_to_storage(s->cfg, name, &s->command,
-	    &storage)) == ERR_OK)
-		e = folder_open(s->account, storage, out);
-	if (e == ERR_NOTFOUND)
-		status_set(s, "TRYCREATE", "Mailbox does not exist.");
-	return e;
 }
 
 /*
@@ -218,8 +206,12 @@ cmd_append(struct session *s, struct cursor *in, bool by_uid)
 
 	(void)by_uid;
 	if ((e = read_append(s, in, &ap)) != ERR_OK ||
-	    (e = check_size(s)) != ERR_OK ||
-	    (e = open_target(s, ap.mailbox, &to)) != ERR_OK)
+	    (e = ap.bad) != ERR_OK || (e = check_size(s)) != ERR_OK)
+		return e;
+	e = folder_open(s->account, ap.mailbox, &to);
+	if (e == ERR_NOTFOUND)
+		return mailbox_missing(s, ap.mailbox, "TRYCREATE");
+	if (e != ERR_OK)
 		return e;
 	e = append(s, in, &ap, to);
 	folder_close(&to);

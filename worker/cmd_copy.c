@@ -2,7 +2,7 @@
 #include "maildir/change.h"
 #include "maildir/folder.h"
 #include "worker/commands.h"
-#include "worker/namespace.h"
+#include "worker/mailbox.h"
 #include "worker/policy.h"
 #include "worker/resp.h"
 #include "worker/status.h"
@@ -27,20 +27,17 @@ static enum err
 read_arguments(struct session *s, struct cursor *in, bool by_uid,
     uint32_t **uids, size_t *n, struct folder **to)
 {
-	struct span name, storage;
-	enum err e;
+	struct span storage;
+	enum err e, bad;
 
 	if ((e = view_read(&s->view, in, by_uid, uids, n)) != ERR_OK ||
 	    (e = cursor_space(in)) != ERR_OK ||
-	    (e = cursor_mailbox(in, &name)) != ERR_OK ||
-	    (e = cursor_end(in)) != ERR_OK ||
-	    (e = namespace_to_storage(s->cfg, name, in->arena,
-	    &storage)) != ERR_OK)
+	    (e = mailbox_argument(s, in, &storage, &bad)) != ERR_OK ||
+	    (e = cursor_end(in)) != ERR_OK || (e = bad) != ERR_OK)
 		return e;
 	e = folder_open(s->account, storage, to);
-	if (e == ERR_NOTFOUND)
-		status_set(s, "TRYCREATE", "Mailbox does not exist.");
-	return e;
+	return e == ERR_NOTFOUND ?
+	    mailbox_missing(s, storage, "TRYCREATE") : e;
 }
 
 /* RFC 2180 4.4.1: nothing is copied when a message that is named was expunged. */

@@ -199,7 +199,7 @@ fetch_slice(struct fetch *f, const uint32_t *uids, size_t n)
 	unsigned needs = f->program.needs, want = 0;
 	enum err e;
 
-	if (needs & (NEED_ENVELOPE | NEED_STRUCTURE))
+	if (needs & (NEED_ENVELOPE | NEED_STRUCTURE | NEED_SIZE))
 		want |= WANT_CACHE;
 	if (needs & NEED_STAT)
 		want |= WANT_STAT;

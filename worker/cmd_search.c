@@ -85,7 +85,7 @@ search_slice(struct search *q, const uint32_t *uids, size_t n)
 	unsigned want = 0;
 	enum err e;
 
-	if (p->costs & 1U << COST_ENVELOPE)
+	if (p->costs & (1U << COST_ENVELOPE | 1U << COST_SIZE))
 		want |= WANT_CACHE;
 	if (p->costs & 1U << COST_STAT)
 		want |= WANT_STAT;

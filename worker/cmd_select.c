@@ -3,7 +3,7 @@
 #include "maildir/folder.h"
 #include "worker/commands.h"
 #include "worker/conn.h"
-#include "worker/namespace.h"
+#include "worker/mailbox.h"
 #include "worker/resp.h"
 #include "worker/status.h"
 #include "worker/wake.h"
@@ -30,11 +30,11 @@ static enum err
 select_mailbox(struct session *s, struct cursor *in, bool read_only)
 {
 	struct folder_snapshot snap = { 0 };
-	struct span name, storage;
+	struct span storage;
 	struct folder *f = NULL;
-	enum err e;
+	enum err e, bad;
 
-	if ((e = cursor_mailbox(in, &name)) != ERR_OK ||
+	if ((e = mailbox_argument(s, in, &storage, &bad)) != ERR_OK ||
 	    (e = cursor_end(in)) != ERR_OK)
 		return e;
 	/* From here on nothing is selected unless it succeeds. */
@@ -42,10 +42,12 @@ select_mailbox(struct session *s, struct cursor *in, bool read_only)
 		session_unselect(s);
 		resp_put(s, "* OK [CLOSED] Previous mailbox closed.\r\n");
 	}
-	if ((e = namespace_to_storage(s->cfg, name, &s->command,
-	    &storage)) != ERR_OK ||
-	    (e = folder_select(s->account, storage, read_only, &f,
-	    &snap)) != ERR_OK)
+	if (bad != ERR_OK)
+		return bad;
+	e = folder_select(s->account, storage, read_only, &f, &snap);
+	if (e == ERR_NOTFOUND)
+		return mailbox_missing(s, storage, NULL);
+	if (e != ERR_OK)
 		return e;
 	view_set(&s->view, snap.uids, snap.n);
 	s->view.uidnext = snap.uidnext;

@@ -50,7 +50,7 @@ read_store(struct session *s, struct cursor *in, bool by_uid,
 static enum err
 find_keywords(struct session *s, const struct store *st, uint64_t *bits)
 {
-	unsigned before = s->folder->keywords.n;
+	uint32_t before = s->folder->keywords_gen;
 	enum err e;
 
 	*bits = 0;
@@ -62,7 +62,7 @@ find_keywords(struct session *s, const struct store *st, uint64_t *bits)
 		return ERR_OK;
 	if (e == ERR_LIMIT)
 		status_set(s, NULL, "Too many keywords in this mailbox.");
-	if (e == ERR_OK && s->folder->keywords.n != before)
+	if (e == ERR_OK && s->folder->keywords_gen != before)
 		sync_write_flag_lists(s);
 	return e;
 }

@@ -195,8 +195,9 @@ sync_client(struct session *s, enum sync_kind kind)
 	if (kind == SYNC_ALL && c.n_expunged > 0 &&
 	    input_has_pipelined_numbers(s))
 		kind = SYNC_KEEP;
-	if (c.keywords_changed)
+	if (c.keywords_changed || v->flags_untold)
 		sync_write_flag_lists(s);
+	v->flags_untold = false;
 	tell_flags(s, &c);
 	if (kind == SYNC_ALL && c.n_expunged > 0)
 		tell_expunges(s, &c, &a);
@@ -222,7 +223,7 @@ sync_woken(struct session *s)
 		return;
 	/* Asks for no changes: they wait for the next command. */
 	if (folder_look(s->folder, UINT64_MAX, UINT64_MAX, UINT32_MAX, &a,
-	    &c) == ERR_OK)
-		(void)check_mailbox(s, &c);
+	    &c) == ERR_OK && check_mailbox(s, &c))
+		s->view.flags_untold |= c.keywords_changed;
 	arena_free(&a);
 }

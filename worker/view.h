@@ -21,6 +21,7 @@ struct view {
 	uint32_t recent_from;	/* \Recent from here on (claimed by us); UINT32_MAX none */
 	uint64_t told;		/* changes and EXISTS up to this modseq were told */
 	uint64_t expunged_told;	/* expunges likewise */
+	bool flags_untold;	/* FLAGS and PERMANENTFLAGS are to be sent again */
 };
 
 /* Takes uids over (malloc'ed). */
