@@ -27,7 +27,7 @@ char *arena_cstr(struct arena *a, struct span s);
 
 /* printf into the arena. */
 char *arena_printf(struct arena *a, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
+    __attribute__((format(printf, 2, 3), nonnull(2)));
 
 /*
  * Forgets everything; keeps one small chunk so that a session that runs small
