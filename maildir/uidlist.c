@@ -5,11 +5,14 @@
  *   3 V<uidvalidity> N<next uid> G<32 hex> [L<modseq floor>] [<others>]\n
  *   <uid>[ <key><value>]... :<base name>\n
  *
- * Header fields come in any order. L is ours: no mod-sequence at or below it was
- * ever free to be given away (DESIGN 3). Dovecot 2.3 keeps fields that it does
- * not know, when it appends (it leaves the header alone) and when it rewrites
- * (it puts them behind its own); tests/interop/test_dovecot_files.py proves both.
- * Dovecot makes a new header, without L, only together with a new UIDVALIDITY.
+ * Header fields come in any order. L is ours: no mod-sequence at or below it is
+ * free to be given away (DESIGN 3). Dovecot 2.3 keeps fields that it does not
+ * know: it leaves the header alone when it appends, and puts them behind its own
+ * when it rewrites, be it for dead lines, damaged lines, a missing GUID, or on
+ * `doveadm force-resync` and `mailbox update`. Only when the file is lost or its
+ * header is unreadable does Dovecot make one without L: with the UIDVALIDITY of
+ * its index, new UIDs for all messages, and another GUID, by which such a file
+ * is known. tests/interop/test_dovecot_files.py proves all of it.
  *
  * Keys are capital letters (S and W sizes, P, O and G for POP3 and GUIDs) and are
  * written back as they were found. UIDs ascend. A later line with the same name

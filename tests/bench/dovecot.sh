@@ -157,7 +157,16 @@ start)
 	[ "$(id -u)" != 0 ] || sysctl -qw fs.inotify.max_user_instances=32768 \
 		fs.inotify.max_user_watches=1048576 2>/dev/null || true
 	# It goes into the background when its sockets listen.
-	"$DOVECOT_ROOT/dovecot" -c "$conf" >&2
+	rm -f "$pidfile"
+	"$DOVECOT_ROOT/dovecot" -c "$conf" </dev/null >"$base/start.log" 2>&1 || {
+		cat "$base/start.log" >&2
+		exit 1
+	}
+	# Only its child writes the pid, a moment later.
+	for _ in $(seq 500); do
+		[ ! -s "$pidfile" ] || break
+		sleep 0.01
+	done
 	cat "$pidfile"
 	;;
 stop)
