@@ -20,8 +20,9 @@
 #include <string.h>
 
 enum {
+	/* In a row; one more, and it is no client any more. */
 	BAD_BEFORE_LOGIN = 3,
-	BAD_AFTER_LOGIN = 20,	/* in a row: not a client any more */
+	BAD_AFTER_LOGIN = 20,
 	FAILED_LOGINS = 3,
 	TLS_TIMEOUT_MS = 30000,
 };
@@ -140,7 +141,7 @@ count_errors(struct session *s, enum err e)
 
 	if (e != ERR_SYNTAX)
 		s->bad_commands = 0;
-	else if (++s->bad_commands >= (before ? BAD_BEFORE_LOGIN :
+	else if (++s->bad_commands > (before ? BAD_BEFORE_LOGIN :
 	    BAD_AFTER_LOGIN))
 		session_bye(s, "Too many invalid commands.",
 		    "Too many invalid commands");

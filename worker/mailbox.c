@@ -7,6 +7,7 @@
 #include "maildir/name.h"
 #include "worker/cursor.h"
 #include "worker/namespace.h"
+#include "worker/resp.h"
 #include "worker/session.h"
 #include "worker/status.h"
 
@@ -33,13 +34,20 @@ mailbox_argument(struct session *s, struct cursor *in, struct span *storage_out,
 	return ERR_OK;
 }
 
-/* A storage name as the client writes it, always quoted: names hold no CR or LF. */
+/* A storage name as the client writes it. Names hold no CR, LF or 8-bit. */
 static void
-add_quoted(struct session *s, struct span storage, struct buf *out)
+add_astring(struct session *s, struct span storage, struct buf *out)
 {
 	struct buf name = { 0 };
 
 	namespace_from_storage(s->cfg, storage, &name);
+	/* "]" would end the response code. */
+	if (resp_is_atom(buf_span(&name)) &&
+	    span_find(buf_span(&name), ']') == name.n) {
+		buf_add_span(out, buf_span(&name));
+		buf_clear(&name);
+		return;
+	}
 	buf_addc(out, '"');
 	for (size_t i = 0; i < name.n; i++) {
 		if (name.p[i] == '"' || name.p[i] == '\\')
@@ -62,9 +70,9 @@ mailbox_missing(struct session *s, struct span storage, const char *otherwise)
 		return ERR_NOTFOUND;
 	}
 	buf_adds(&code, "NEWNAME ");
-	add_quoted(s, storage, &code);
+	add_astring(s, storage, &code);
 	buf_addc(&code, ' ');
-	add_quoted(s, to, &code);
+	add_astring(s, to, &code);
 	status_set(s, arena_cstr(&s->command, buf_span(&code)),
 	    "The mailbox has been renamed.");
 	buf_clear(&code);

@@ -122,8 +122,8 @@ resp_nstring(struct session *s, struct span text)
 		write_literal(s, text);
 }
 
-static bool
-is_atom(struct span text)
+bool
+resp_is_atom(struct span text)
 {
 	for (size_t i = 0; i < text.n; i++) {
 		unsigned char u = (unsigned char)text.p[i];
@@ -138,7 +138,7 @@ is_atom(struct span text)
 void
 resp_astring(struct session *s, struct span text)
 {
-	if (is_atom(text))
+	if (resp_is_atom(text))
 		resp_span(s, text);
 	else
 		resp_nstring(s, text.p == NULL ? SPAN("") : text);

@@ -2,6 +2,7 @@
 #ifndef WORKER_RESP_H
 #define WORKER_RESP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/span.h"
@@ -19,6 +20,8 @@ void resp_number(struct session *s, uint64_t n);
 void resp_nstring(struct session *s, struct span text);
 /* astring: an atom where possible. */
 void resp_astring(struct session *s, struct span text);
+/* Whether a string may stand as an atom (no NIL, nothing special, not empty). */
+bool resp_is_atom(struct span text);
 /* A mailbox by storage name, with namespace prefix and separator. */
 void resp_mailbox(struct session *s, struct span storage_name);
 /* "\Seen $Forwarded work", without parentheses; recent adds \Recent. */
