@@ -12,24 +12,35 @@
 #include "maildir/mime.h"
 
 /*
- * Memory does not grow with the message: the file is mapped read-only and
- * streamed. A file that shrinks while it is mapped must not kill the process:
- * the size is checked again before each window of 1 MiB is sent; SIGBUS that is
- * hit all the same ends the session with a log line, nothing else.
+ * Small files are read into a buffer, which is kept for the next message: opening
+ * and closing a mapping costs more than copying. Larger ones are mapped read-only
+ * and streamed, and pages that were passed are given back: memory does not grow
+ * with the message. A file that shrinks while it is mapped must not kill the
+ * process: the size is checked again before each window of 1 MiB is sent (then
+ * message_send gives less than it was asked for); a page that is touched all the
+ * same ends the process with a log line and EX_TEMPFAIL, which is what a lost
+ * connection costs and nothing else (the handler only takes faults in the
+ * mappings made here).
  */
 struct message {
 	int fd;			/* owned */
-	struct span text;	/* the mapping */
+	struct span text;	/* the buffer or the mapping */
 	bool has_crlf;		/* every line end is CRLF already (lf == 0) */
 	bool sized;		/* whole.lf and has_crlf are known */
 	struct range whole;
 	struct part *root;	/* NULL until message_parts */
 	struct arena arena;	/* of the parts */
+	char *buffer;		/* of small files; reused */
+	bool is_mapped;
+	struct message *next;	/* among the mapped ones */
 };
 
 /* Takes fd over (closed also on error). Errors: ERR_IO, ERR_CORRUPT not a file. */
 enum err message_open(int fd, struct message **out);
 void message_close(struct message **m);
+
+/* Gives the buffer back that waits for the next message: for idle sessions. */
+void message_trim(void);
 
 /* RFC822.SIZE: bytes with every line end as CRLF. One pass, then remembered. */
 uint64_t message_wire_size(struct message *m);
@@ -43,7 +54,8 @@ const struct part *message_parts(struct message *m);
 /*
  * Calls put(ctx, bytes, n) with the wire form (CRLF) of range r, from wire offset
  * `from`, at most `max` wire bytes; returns the number given. r->lf == 0 sends
- * straight out of the mapping. put returns false to stop.
+ * straight out of the mapping. put returns false to stop. NUL goes out as 0x80,
+ * since IMAP strings cannot hold it (RFC 3501 9).
  */
 uint64_t message_send(struct message *m, const struct range *r, uint64_t from,
     uint64_t max, bool (*put)(void *ctx, const char *p, size_t n), void *ctx);

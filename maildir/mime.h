@@ -16,8 +16,12 @@
 #include "common/err.h"
 #include "common/span.h"
 
-/* Bounds; beyond them the rest of a message is shown plain, never refused. */
-enum { MIME_DEPTH_MAX = 50, MIME_PARTS_MAX = 1000, MIME_HEADER_MAX = 1 << 20 };
+/*
+ * Bounds; beyond them the rest of a message is shown plain, never refused: levels
+ * of parts and parts in all (the message itself counts), as in Dovecot, so that
+ * section numbers agree; bytes of a header block that are looked at.
+ */
+enum { MIME_DEPTH_MAX = 100, MIME_PARTS_MAX = 10000, MIME_HEADER_MAX = 1 << 20 };
 
 /* A range of the stored text. `lf` counts bare LFs in it: wire size = n + lf. */
 struct range {
@@ -32,8 +36,9 @@ struct part {
 	unsigned number;		/* 1.. among its siblings */
 	struct range header;		/* up to and including the empty line */
 	struct range body;
-	struct span type, subtype;	/* as written ("TEXT"/"PLAIN" default) */
-	bool is_multipart, is_message;	/* message/rfc822, message/global */
+	struct span type, subtype;	/* as written ("text"/"plain" default) */
+	bool is_multipart;		/* always has a child, if need be an empty one */
+	bool is_message;		/* message/rfc822 (not global: RFC 9755 6) */
 	/* message/rfc822: `child` is the enclosed message (a part like the root) */
 };
 
@@ -44,7 +49,7 @@ struct header_iter {
 };
 
 struct header_field {
-	struct span name;	/* without the colon */
+	struct span name;	/* without the colon; p == NULL: a line without one */
 	struct span value;	/* raw, folded, without the final line end */
 	struct span whole;	/* with the final line end */
 };
@@ -70,7 +75,8 @@ struct address {
 /*
  * The addresses of a field's value, lenient as Dovecot is. NULL: none.
  * At most 10,000 addresses; what is malformed becomes something visible
- * (host "" or ".SYNTAX-ERROR.") rather than vanish.
+ * (MISSING_MAILBOX, MISSING_DOMAIN, INVALID_ROUTE, as in Dovecot) rather than
+ * vanish, and what follows it is still read.
  */
 struct address *address_parse(struct span value, struct arena *a);
 
@@ -87,13 +93,23 @@ struct param {
 /*
  * Content-Type or Content-Disposition: main value ("text", "/", "plain" or
  * "attachment") and parameters in order as written (RFC 2231 continuations are
- * joined and decoded to UTF-8 by param_find, not here).
+ * joined and decoded to UTF-8 by param_find, not here). A main value without a
+ * slash leaves *subtype_out empty with p == NULL. At most 1,000 parameters out of
+ * the first 64 KiB.
+ * Errors: ERR_SYNTAX no main value: RFC 2045 5.2 says text/plain then.
  */
 enum err content_parse(struct span value, struct arena *a, struct span *type_out,
     struct span *subtype_out, struct param **params_out);
 
 /* A parameter by name, RFC 2231 decoded to UTF-8. p == NULL: none. */
 struct span param_find(const struct param *p, const char *name, struct arena *a);
+
+/*
+ * The list as BODYSTRUCTURE shows it (RFC 2231 6): continuations joined into one
+ * parameter, still in its charset and percent encoding where it had any ("name*").
+ * Plain ones first, in order; then the others by name.
+ */
+const struct param *param_join(const struct param *p, struct arena *a);
 
 /* ---- the parts ---- */
 
@@ -102,6 +118,22 @@ struct span param_find(const struct param *p, const char *name, struct arena *a)
  * root_out lives in `a`. One pass over the text (memchr for line ends).
  */
 void mime_parse(struct span text, struct arena *a, struct part **root_out);
+
+/*
+ * The same for long texts: calls passed(ctx, n) every few megabytes, when what lies
+ * before offset n is not needed for a while.
+ */
+void mime_parse_paced(struct span text, struct arena *a, struct part **root_out,
+    void (*passed)(void *ctx, size_t n), void *ctx);
+
+/*
+ * Adds a stored text to r: n, lines, and lf with `before` the byte in front of it
+ * (0: none).
+ */
+void mime_count(struct range *r, const char *p, size_t n, char before);
+
+/* Where the body of a message begins: behind the empty line, or its end. */
+size_t mime_header_end(struct span text);
 
 /*
  * The part of an IMAP section ("1.2.3"; n == 0: the message itself), with the
