@@ -1,0 +1,50 @@
+"""getmail6: fetches new messages into a Maildir, once. It has no STARTTLS."""
+import os
+
+import pytest
+from helpers import message_ids, plain_message
+
+pytestmark = pytest.mark.program("getmail")
+
+
+def test_get(account):
+    a = account
+    if a.security == "starttls":
+        pytest.skip("getmail has no STARTTLS")
+    a.fill(20)
+    near = a.home / "near"
+    for sub in ("cur", "new", "tmp"):
+        (near / sub).mkdir(parents=True)
+    rc = a.file("getmailrc", f"""\
+[retriever]
+type = {"SimpleIMAPSSLRetriever" if a.security == "tls" else "SimpleIMAPRetriever"}
+server = localhost
+port = {a.port}
+username = {a.user}
+password = {a.password}
+mailboxes = ("INBOX",)
+{f"ca_certs = {a.cert}" if a.security == "tls" else ""}
+
+[destination]
+type = Maildir
+path = {near}/
+
+[options]
+read_all = false
+delete = false
+""")
+    command = ["getmail", f"--getmaildir={a.home}", f"--rcfile={rc}"]
+    if os.geteuid() == 0:
+        # It refuses to deliver as root.
+        a.run(["chown", "-R", "nobody", a.home])
+        command = ["setpriv", "--reuid=nobody", "--regid=nogroup",
+                   "--clear-groups", *command]
+    a.run(command)
+    assert len(message_ids(near)) == 20
+    a.run(command)
+    assert len(message_ids(near)) == 20
+    c = a.client()
+    assert c.append("INBOX", plain_message(99))[0] == "OK"
+    c.logout()
+    a.run(command)
+    assert "<99@example.org>" in message_ids(near)
