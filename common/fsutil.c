@@ -176,26 +176,41 @@ fs_sync(int fd, const char *what)
 	return ERR_OK;
 }
 
+/* Opens the directory in which `name` lies and finds its last part. */
+static int
+open_parent(int dir_fd, const char *name, const char **last_out)
+{
+	const char *slash = strrchr(name, '/');
+	char dir[PATH_MAX] = ".";
+
+	*last_out = slash == NULL ? name : slash + 1;
+	if (**last_out == '\0' || strcmp(*last_out, ".") == 0 ||
+	    strcmp(*last_out, "..") == 0) {
+		errno = EINVAL;
+		return -1;
+	}
+	if (slash != NULL &&
+	    (size_t)snprintf(dir, sizeof(dir), "%.*s", slash == name ? 1 :
+	    (int)(slash - name), name) >= sizeof(dir)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	return openat(dir_fd, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
 /* Syncs the directory in which `name` lies. */
 static enum err
 sync_parent(int dir_fd, const char *name)
 {
-	const char *slash = strrchr(name, '/');
-	char dir[PATH_MAX] = ".";
+	const char *last;
+	int fd = open_parent(dir_fd, name, &last);
 	enum err e;
-	int fd;
 
-	if (slash != NULL)
-		snprintf(dir, sizeof(dir), "%.*s",
-		    slash == name ? 1 : (int)(slash - name), name);
-	else if (dir_fd != AT_FDCWD)
-		return fs_sync(dir_fd, name);
-	fd = openat(dir_fd, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd == -1) {
-		log_errno("opening %s", text(dir));
+		log_errno("opening the directory of %s", text(name));
 		return ERR_IO;
 	}
-	e = fs_sync(fd, dir);
+	e = fs_sync(fd, name);
 	close(fd);
 	return e;
 }
@@ -287,8 +302,9 @@ is_beneath(const char *name)
 
 /* For kernels and filters without openat2. */
 static int
-open_dir_plain(int dir_fd, const char *name, int flags)
+open_dir_plain(int dir_fd, const char *name)
 {
+	int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW;
 	struct stat st;
 	int fd;
 
@@ -313,8 +329,8 @@ static int
 open_dir(int dir_fd, const char *name)
 {
 	static bool no_openat2;
-	int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW;
-	struct open_how how = { .flags = (uint64_t)flags,
+	/* No O_NOFOLLOW: it would make ENOTDIR of ELOOP. */
+	struct open_how how = { .flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
 		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS };
 	long fd = -1;
 
@@ -327,7 +343,7 @@ open_dir(int dir_fd, const char *name)
 			break;
 		}
 	}
-	return no_openat2 ? open_dir_plain(dir_fd, name, flags) : (int)fd;
+	return no_openat2 ? open_dir_plain(dir_fd, name) : (int)fd;
 }
 
 enum err
@@ -397,7 +413,7 @@ empty_dir(int fd, dev_t dev, int depth)
 	return ok;
 }
 
-/* False with errno; absent is fine. dev: file system to stay in, 0: any. */
+/* False with errno; absent is fine. dev: file system to stay in. */
 static bool
 remove_tree(int dir_fd, const char *name, dev_t dev, int depth)
 {
@@ -418,7 +434,7 @@ remove_tree(int dir_fd, const char *name, dev_t dev, int depth)
 			errno = EPERM;
 		return errno == ENOENT;
 	}
-	if (fstat(fd, &st) == -1 || (dev != 0 && st.st_dev != dev)) {
+	if (fstat(fd, &st) == -1 || st.st_dev != dev) {
 		close(fd);
 		errno = EXDEV;
 		return false;
@@ -431,16 +447,21 @@ remove_tree(int dir_fd, const char *name, dev_t dev, int depth)
 enum err
 fs_remove_tree(int dir_fd, const char *name)
 {
-	struct stat st = { 0 };
-	int at = dir_fd;
+	const char *last;
+	int parent_fd = open_parent(dir_fd, name, &last);
+	struct stat st;
+	bool ok;
 
-	/* The file system of the parent: a mount point itself stays too. */
-	if (fstatat(at, ".", &st, 0) == -1 ||
-	    !remove_tree(dir_fd, name, st.st_dev, TREE_DEPTH)) {
+	if (parent_fd == -1 && errno == ENOENT)
+		return ERR_OK;
+	/* The parent's file system: a mount point at the top stays too. */
+	ok = parent_fd != -1 && fstat(parent_fd, &st) == 0 &&
+	    remove_tree(parent_fd, last, st.st_dev, TREE_DEPTH);
+	if (!ok)
 		log_errno("removing %s", text(name));
-		return ERR_IO;
-	}
-	return ERR_OK;
+	if (parent_fd != -1)
+		close(parent_fd);
+	return ok ? ERR_OK : ERR_IO;
 }
 
 /*
