@@ -11,7 +11,8 @@
 
 enum {
 	WINDOW = 64 * 1024,	/* bytes of a part decoded at once */
-	LINE_MAX = 256 * 1024,	/* a line longer than this may be cut anywhere */
+	LONG_LINE = 256 * 1024,	/* a line longer than this is cut */
+	CHAR_BYTES_MAX = 64,	/* so many bytes in a row are no one character */
 };
 
 enum encoding { ENC_PLAIN, ENC_BASE64, ENC_QP };
@@ -124,12 +125,13 @@ find_in_decoded(struct decoder *d, struct span text)
 
 /*
  * How much of the decoded bytes can be converted now: whole lines, so that no
- * character and no combining mark is cut off.
+ * character is cut in two; of a line without end, up to some ASCII.
  */
 static size_t
 whole_lines(const struct decoder *d, struct span s, bool is_last)
 {
 	const char *lf;
+	size_t n = s.n;
 
 	if (is_last)
 		return s.n;
@@ -137,7 +139,11 @@ whole_lines(const struct decoder *d, struct span s, bool is_last)
 		return s.n & ~(size_t)3;
 	if ((lf = memrchr(s.p, '\n', s.n)) != NULL)
 		return (size_t)(lf - s.p) + 1;
-	return s.n > LINE_MAX ? s.n : 0;
+	if (s.n <= LONG_LINE)
+		return 0;
+	while (n > s.n - CHAR_BYTES_MAX && (unsigned char)s.p[n - 1] > 127)
+		n--;
+	return n;
 }
 
 static bool

@@ -373,29 +373,34 @@ add_encoded(struct buf *b, const char *encoding, struct span text)
 	buf_clear(&raw);
 }
 
-/* A needle across the edge of a window, in each encoding, with lines or without. */
+/*
+ * A needle across the edge of a window, in each encoding; and without line ends,
+ * where text is cut after 256 KiB.
+ */
 static void
 large_parts_are_searched_in_windows(void **state)
 {
 	static const char *const encodings[] = { "8bit", "base64",
 	    "quoted-printable" };
-	enum { SIZE = 150000 };
+	enum { SIZE = 400000 };
 	struct search_text t = { 0 };
 	struct buf b = { 0 };
 	char *text = malloc(SIZE);
 
 	(void)state;
 	for (unsigned round = 0; round < 180; round++) {
+		static const size_t window[] = { 65536, 48357, 21229 },
+		    cut[] = { 5, 6, 13 };
 		const char *encoding = encodings[round % 3];
-		size_t edge = round % 3 == 0 ? 65536 : round % 3 == 1 ?
-		    65536 / 62 * 61 / 4 * 3 : 65536 / 71 * 23;
+		size_t edge = window[round % 3] *
+		    (round % 2 ? 1 : cut[round % 3]);
 		int fd = memfd_create("large", MFD_CLOEXEC);
 		struct message *m;
 
 		memset(text, 'a', SIZE);
 		for (size_t i = 70; round % 2 && i < SIZE; i += 71)
 			text[i] = '\n';
-		memcpy(text + edge - 100 + round, "N\xc3\x84" "edle", 7);
+		memcpy(text + edge - 90 + round, "N\xc3\x84" "edle", 7);
 		buf_reset(&b);
 		add_encoded(&b, encoding, (struct span){ text, SIZE });
 		assert_int_equal(write(fd, b.p, b.n), b.n);
