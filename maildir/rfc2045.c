@@ -134,7 +134,7 @@ skip_to_semicolon(struct span *s)
 	}
 }
 
-/* "name = value" behind a semicolon. False: nothing usable. */
+/* "name = value", behind a semicolon or only a blank. False: nothing usable. */
 static bool
 take_param(struct span *s, struct arena *a, struct param *out)
 {
@@ -180,14 +180,19 @@ content_parse(struct span value, struct arena *a, struct span *type_out,
 		*subtype_out = take_token(&value);
 	}
 	for (;;) {
-		skip_to_semicolon(&value);
+		skip(&value);
 		if (value.n == 0 || n == PARAMS_MAX)
 			return ERR_OK;
-		value.p++;
-		value.n--;
-		p = (struct param){ 0 };
-		if (!take_param(&value, a, &p))
+		if (*value.p == ';') {
+			value.p++;
+			value.n--;
 			continue;
+		}
+		p = (struct param){ 0 };
+		if (!take_param(&value, a, &p)) {
+			skip_to_semicolon(&value);
+			continue;
+		}
 		*last = arena_dup(a, &p, sizeof(p));
 		last = &(*last)->next;
 		n++;
@@ -273,7 +278,8 @@ struct mark {
 /* A multipart whose boundary is looked for. */
 struct open_part {
 	struct part *part, *last_child;
-	struct span boundary;
+	struct span boundary;	/* without blanks at its end */
+	size_t written;		/* its length with them */
 	unsigned depth;
 };
 
@@ -368,9 +374,12 @@ match_boundary(const struct parser *q, bool *end_out)
 			best_n = b.n;
 		}
 	}
-	if (best != 0)
-		*end_out = n >= best_n + 2 && p[best_n] == '-' &&
-		    p[best_n + 1] == '-';
+	if (best == 0)
+		return 0;
+	if (n >= q->open[best - 1].written && memcmp(p, q->open[best -
+	    1].boundary.p, q->open[best - 1].written) == 0)
+		best_n = q->open[best - 1].written;
+	*end_out = n >= best_n + 2 && p[best_n] == '-' && p[best_n + 1] == '-';
 	return best;
 }
 
@@ -413,9 +422,7 @@ find_boundary(const struct param *params, struct arena *a)
 	for (p = param_join(params, a); p != NULL; p = p->next)
 		if (span_ieq(p->name, SPAN("boundary")))
 			break;
-	/* RFC 2046 5.1.1: it cannot end with a blank */
-	return span_trim(p != NULL ? p->value :
-	    param_find(params, "boundary", a));
+	return p != NULL ? p->value : param_find(params, "boundary", a);
 }
 
 /* Type of the current part out of its header. boundary_out: p == NULL is none. */
@@ -513,6 +520,8 @@ at_boundary(struct parser *q, unsigned k, bool is_end)
 	q->depth = o->depth;
 	q->n_open = is_end ? k : k + 1;
 	next_line(q);
+	/* its line end is its own, even if another boundary follows */
+	q->before = q->here;
 	/* a boundary that the end of the file cuts off begins nothing */
 	if (is_end || q->here.lines == lines)
 		return;
@@ -556,8 +565,14 @@ begin_body(struct parser *q)
 	if (p->is_message) {
 		enter(q, add_part(q, p, NULL), q->depth + 1);
 	} else if (boundary.p != NULL) {
-		q->open[q->n_open++] = (struct open_part){ .part = p,
-			.boundary = boundary, .depth = q->depth };
+		struct open_part *o = &q->open[q->n_open++];
+
+		*o = (struct open_part){ .part = p, .boundary = boundary,
+			.written = boundary.n, .depth = q->depth };
+		/* RFC 2046 5.1.1: blanks at its end do not count */
+		while (o->boundary.n > 0 &&
+		    o->boundary.p[o->boundary.n - 1] == ' ')
+			o->boundary.n--;
 	}
 }
 

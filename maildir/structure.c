@@ -14,14 +14,18 @@ enum { ESCAPES_MAX = 4 };	/* in a quoted string; with more it is a literal */
 static void
 add_literal(struct span s, struct buf *out)
 {
-	size_t n;
+	struct span replacement = SPAN("\xef\xbf\xbd");	/* U+FFFD */
+	size_t n, size = s.n;
 
+	for (size_t i = 0; i < s.n; i++)
+		if (s.p[i] == '\0')
+			size += replacement.n - 1;
 	buf_addc(out, '{');
-	buf_add_u64(out, s.n);
+	buf_add_u64(out, size);
 	buf_adds(out, "}\r\n");
 	while ((n = span_find(s, '\0')) < s.n) {
 		buf_add(out, s.p, n);
-		buf_addc(out, (char)0x80);
+		buf_add_span(out, replacement);
 		s.p += n + 1;
 		s.n -= n + 1;
 	}

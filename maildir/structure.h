@@ -9,7 +9,7 @@
 /*
  * The texts behind "ENVELOPE ", "BODY " and "BODYSTRUCTURE " (RFC 3501 7.4.2),
  * strings quoted where they can be, literals where they must (8-bit, quotes are
- * escaped; NUL becomes 0x80 as RFC 3501 9 demands of CHAR8). They are cached in
+ * escaped; NUL, which CHAR8 excludes, becomes U+FFFD). They are cached in
  * the state and compared byte for byte with what Dovecot answers.
  */
 void structure_envelope(struct span header, struct arena *a, struct buf *out);
