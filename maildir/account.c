@@ -247,7 +247,7 @@ account_open(const struct account_place *place, struct account **account_out)
 	acc->control_fd = place->control_fd >= 0 ? place->control_fd :
 	    place->root_fd;
 	acc->index_fd = place->index_fd >= 0 ? place->index_fd : place->root_fd;
-	acc->gate_fd = acc->session_fd = -1;
+	acc->gate_fd = acc->session_fd = acc->names_fd = -1;
 	acc->changed_fd = place->changed_fd;
 	acc->sync = place->sync;
 	acc->wide_control = place->wide_control;
@@ -352,6 +352,7 @@ account_close(struct account **account)
 		db_close(&acc->db);
 	}
 	close_fd(&acc->gate_fd);
+	close_fd(&acc->names_fd);
 	if (acc->index_fd != acc->root_fd)
 		close_fd(&acc->index_fd);
 	if (acc->control_fd != acc->root_fd)

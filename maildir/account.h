@@ -31,6 +31,7 @@ struct account_place {
 struct account {
 	int root_fd, control_fd, index_fd;
 	int gate_fd;		/* flock shared while open */
+	int names_fd;		/* loft/names, once it was needed; -1 */
 	int session_fd;		/* flocked file in loft/sessions, -1: none yet */
 	uint64_t session;	/* our session id in the state, 0: none yet */
 	struct db *db;

@@ -15,6 +15,7 @@
 #include "common/log.h"
 #include "maildir/account.h"
 #include "maildir/folder.h"
+#include "maildir/presence.h"
 #include "maildir/unique.h"
 
 enum err
@@ -26,6 +27,11 @@ deliver_begin(struct folder *f, struct deliver **d_out)
 	*d_out = NULL;
 	if (d == NULL)
 		fatal("no memory");
+	/* A session's death is noticed, and what it left in tmp/ removed. */
+	if ((e = presence_join(f->acc)) != ERR_OK) {
+		free(d);
+		return e;
+	}
 	d->f = f;
 	unique_name(d->tmp_name, sizeof(d->tmp_name));
 	d->fd = openat(f->tmp_fd, d->tmp_name,

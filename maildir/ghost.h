@@ -5,6 +5,7 @@
 #ifndef MAILDIR_GHOST_H
 #define MAILDIR_GHOST_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "common/err.h"
@@ -24,6 +25,16 @@ void ghost_sweep(struct account *acc, uint32_t folder_id);
 
 /* Brings the file names of a folder's `dirty` messages up to date. */
 void ghost_late_renames(struct account *acc, uint32_t folder_id);
+
+/* ghost_sweep and ghost_drop_folder for every folder that needs it. */
+void ghost_sweep_all(struct account *acc);
+
+/*
+ * After processes died: finishes an interrupted RENAME, removes what they had in
+ * tmp/ (files named after their pids) and half-made mailboxes, and gives deleted
+ * mailboxes whose transaction is missing their mark. pids: of the dead sessions.
+ */
+void ghost_recover(struct account *acc, const uint64_t *pids, size_t n);
 
 /* A deleted folder nobody has open any more: files, then records. */
 void ghost_drop_folder(struct account *acc, uint32_t folder_id);

@@ -16,57 +16,13 @@
 #include "common/fsutil.h"
 #include "common/log.h"
 #include "maildir/account.h"
+#include "maildir/ghost.h"
 #include "maildir/state.h"
 
 static void
 session_path(uint64_t id, char out[64])
 {
 	snprintf(out, 64, "loft/sessions/%llu", (unsigned long long)id);
-}
-
-static enum err
-next_session_id(struct account *acc, uint64_t *id_out)
-{
-	struct db_txn *t;
-	enum err e;
-
-	if ((e = account_write(acc, &t)) != ERR_OK)
-		return e;
-	*id_out = meta_get(t, "next-session") + 1;
-	if ((e = meta_put(t, "next-session", *id_out)) != ERR_OK) {
-		db_abort(&t);
-		return e;
-	}
-	return db_commit(&t);
-}
-
-enum err
-presence_join(struct account *acc)
-{
-	char path[64];
-	uint64_t id;
-	enum err e;
-
-	if (acc->session != 0)
-		return ERR_OK;
-	if ((e = next_session_id(acc, &id)) != ERR_OK)
-		return e;
-	session_path(id, path);
-	acc->session_fd = openat(acc->index_fd, path,
-	    O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (acc->session_fd < 0) {
-		log_errno("cannot make %s", path);
-		return fs_err(errno);
-	}
-	/* Nobody else knows this id: the lock is free. */
-	if (flock(acc->session_fd, LOCK_EX | LOCK_NB) != 0) {
-		log_errno("cannot lock %s", path);
-		close(acc->session_fd);
-		acc->session_fd = -1;
-		return ERR_IO;
-	}
-	acc->session = id;
-	return ERR_OK;
 }
 
 static enum err
@@ -89,6 +45,47 @@ put_session(struct db_txn *t, const struct account *acc, uint32_t folder_id)
 	return ERR_OK;
 }
 
+/* File, lock and record under one transaction: nobody meets one without the other. */
+static enum err
+make_session(struct account *acc, struct db_txn *t)
+{
+	char path[64];
+	uint64_t id = meta_get(t, "next-session") + 1;
+	enum err e;
+
+	if ((e = meta_put(t, "next-session", id)) != ERR_OK)
+		return e;
+	session_path(id, path);
+	acc->session_fd = openat(acc->index_fd, path,
+	    O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (acc->session_fd < 0 ||
+	    flock(acc->session_fd, LOCK_EX | LOCK_NB) != 0) {
+		log_errno("cannot make and lock %s", path);
+		return fs_err(errno);
+	}
+	acc->session = id;
+	return put_session(t, acc, 0);
+}
+
+enum err
+presence_join(struct account *acc)
+{
+	struct db_txn *t;
+	enum err e;
+
+	if (acc->session != 0)
+		return ERR_OK;
+	if ((e = account_write(acc, &t)) != ERR_OK)
+		return e;
+	if ((e = make_session(acc, t)) == ERR_OK)
+		e = db_commit(&t);
+	else
+		db_abort(&t);
+	if (e != ERR_OK)
+		presence_part(acc);
+	return e;
+}
+
 enum err
 presence_enter(struct db_txn *t, struct account *acc, uint32_t folder_id,
     uint64_t cursor, bool read_only)
@@ -107,17 +104,16 @@ enum err
 presence_leave(struct db_txn *t, struct account *acc, uint32_t folder_id)
 {
 	struct key ref = key_u32_u64(folder_id, acc->session);
-	struct key session = key_u64(acc->session);
 	enum err e;
 
 	if ((e = db_del(t, T_REFS, key_span(&ref))) != ERR_OK)
 		return e;
-	return db_del(t, T_SESSIONS, key_span(&session));
+	return put_session(t, acc, 0);
 }
 
 enum err
 presence_look(struct db_txn *t, const struct account *acc, uint32_t folder_id,
-    uint64_t own_cursor, size_t *others_out, uint64_t *min_out)
+    size_t *others_out, uint64_t *min_out)
 {
 	struct key first = key_u32(folder_id);
 	struct db_cursor *c = NULL;
@@ -127,7 +123,7 @@ presence_look(struct db_txn *t, const struct account *acc, uint32_t folder_id,
 	enum err e;
 
 	*others_out = 0;
-	*min_out = own_cursor;
+	*min_out = UINT64_MAX;
 	if ((e = db_cursor_open(t, T_REFS, &c)) != ERR_OK)
 		return e;
 	for (e = db_seek(c, key_span(&first), &k, &v);
@@ -135,10 +131,10 @@ presence_look(struct db_txn *t, const struct account *acc, uint32_t folder_id,
 	    e = db_next(c, &k, &v)) {
 		struct ref_rec ref;
 
-		if (session == acc->session || v.n != sizeof(ref))
+		if (v.n != sizeof(ref))
 			continue;
 		memcpy(&ref, v.p, sizeof(ref));
-		(*others_out)++;
+		*others_out += session != acc->session;
 		if (ref.cursor < *min_out)
 			*min_out = ref.cursor;
 	}
@@ -165,22 +161,28 @@ is_dead(const struct account *acc, uint64_t id)
 	return dead;
 }
 
-/* Ids of dead sessions and what they had selected; at most 256 at a time. */
+enum { DEAD_MAX = 256 };
+
+struct dead {
+	uint64_t id[DEAD_MAX], pid[DEAD_MAX];
+	uint32_t folder[DEAD_MAX];
+	size_t n;
+};
+
 static enum err
-find_dead(struct account *acc, uint64_t dead[256], uint32_t folder[256],
-    size_t *n_out)
+find_dead(struct account *acc, struct dead *d)
 {
 	struct db_cursor *c = NULL;
 	struct db_txn *t;
 	struct span k, v;
 	enum err e;
 
-	*n_out = 0;
+	d->n = 0;
 	if ((e = db_begin(acc->db, false, &t)) != ERR_OK)
 		return e;
 	if ((e = db_cursor_open(t, T_SESSIONS, &c)) == ERR_OK)
 		e = db_seek(c, SPAN("\0"), &k, &v);
-	for (; e == ERR_OK && *n_out < 256; e = db_next(c, &k, &v)) {
+	for (; e == ERR_OK && d->n < DEAD_MAX; e = db_next(c, &k, &v)) {
 		struct session_rec r;
 		uint64_t id;
 
@@ -188,8 +190,9 @@ find_dead(struct account *acc, uint64_t dead[256], uint32_t folder[256],
 			continue;
 		memcpy(&r, v.p, sizeof(r));
 		if (is_dead(acc, id)) {
-			dead[*n_out] = id;
-			folder[(*n_out)++] = r.folder_id;
+			d->id[d->n] = id;
+			d->pid[d->n] = r.pid;
+			d->folder[d->n++] = r.folder_id;
 		}
 	}
 	db_cursor_close(&c);
@@ -197,14 +200,36 @@ find_dead(struct account *acc, uint64_t dead[256], uint32_t folder[256],
 	return e == ERR_NOTFOUND ? ERR_OK : e;
 }
 
+static enum err
+remove_dead(struct account *acc, const struct dead *d, uint64_t now)
+{
+	struct db_txn *t;
+	enum err e;
+
+	if ((e = account_write(acc, &t)) != ERR_OK)
+		return e;
+	for (size_t i = 0; i < d->n && e == ERR_OK; i++) {
+		struct key ref = key_u32_u64(d->folder[i], d->id[i]);
+		struct key session = key_u64(d->id[i]);
+
+		if ((e = db_del(t, T_REFS, key_span(&ref))) == ERR_OK)
+			e = db_del(t, T_SESSIONS, key_span(&session));
+	}
+	if (e == ERR_OK)
+		e = meta_put(t, "swept", now);
+	if (e == ERR_OK)
+		return db_commit(&t);
+	db_abort(&t);
+	return e;
+}
+
 enum err
 presence_sweep(struct account *acc, bool force)
 {
-	uint64_t dead[256], now = clock_us(), swept;
-	uint32_t folder[256];
+	uint64_t now = clock_us(), swept;
+	struct dead d;
 	char path[64];
 	struct db_txn *t;
-	size_t n;
 	enum err e;
 
 	if ((e = db_begin(acc->db, false, &t)) != ERR_OK)
@@ -213,31 +238,19 @@ presence_sweep(struct account *acc, bool force)
 	db_abort(&t);
 	if (!force && swept <= now && now - swept < 1000000)
 		return ERR_OK;
-	if ((e = find_dead(acc, dead, folder, &n)) != ERR_OK || n == 0)
+	if ((e = find_dead(acc, &d)) != ERR_OK || d.n == 0)
 		return e;
-	if ((e = account_write(acc, &t)) != ERR_OK)
+	log_warn("sweeping %zu dead session%s of user %s", d.n,
+	    d.n == 1 ? "" : "s", acc->user);
+	/* First what they left, then the proof that they were. */
+	ghost_recover(acc, d.pid, d.n);
+	if ((e = remove_dead(acc, &d, now)) != ERR_OK)
 		return e;
-	for (size_t i = 0; i < n && e == ERR_OK; i++) {
-		struct key ref = key_u32_u64(folder[i], dead[i]);
-		struct key session = key_u64(dead[i]);
-
-		if ((e = db_del(t, T_REFS, key_span(&ref))) == ERR_OK)
-			e = db_del(t, T_SESSIONS, key_span(&session));
-	}
-	if (e == ERR_OK)
-		e = meta_put(t, "swept", now);
-	if (e != ERR_OK) {
-		db_abort(&t);
-		return e;
-	}
-	if ((e = db_commit(&t)) != ERR_OK)
-		return e;
-	for (size_t i = 0; i < n; i++) {
-		session_path(dead[i], path);
+	for (size_t i = 0; i < d.n; i++) {
+		session_path(d.id[i], path);
 		unlinkat(acc->index_fd, path, 0);
 	}
-	log_warn("swept %zu dead session%s of user %s", n, n == 1 ? "" : "s",
-	    acc->user);
+	ghost_sweep_all(acc);
 	return ERR_OK;
 }
 
@@ -245,9 +258,18 @@ void
 presence_part(struct account *acc)
 {
 	char path[64];
+	struct db_txn *t;
+	struct key k = key_u64(acc->session);
 
-	if (acc->session == 0)
+	if (acc->session_fd < 0)
 		return;
+	if (acc->session != 0 && account_write(acc, &t) == ERR_OK) {
+		if (db_del(t, T_SESSIONS, key_span(&k)) != ERR_OK)
+			db_abort(&t);
+		else if (db_commit(&t) != ERR_OK)
+			log_warn("session %llu is left to the sweep",
+			    (unsigned long long)acc->session);
+	}
 	session_path(acc->session, path);
 	unlinkat(acc->index_fd, path, 0);
 	close(acc->session_fd);

@@ -25,9 +25,9 @@ struct ref_rec {
 };
 
 /*
- * Makes this process a session if it is none yet: a file in loft/sessions that is
- * flocked while it lives (pids say nothing in a chroot). Needs no transaction;
- * the record is written by presence_enter. Errors: ERR_IO, ERR_QUOTA, ERR_PERM.
+ * Makes this process a session if it is none yet: a record, and a file in
+ * loft/sessions that is flocked while it lives (pids say nothing in a chroot).
+ * Errors: ERR_IO, ERR_QUOTA, ERR_PERM.
  */
 enum err presence_join(struct account *acc);
 
@@ -38,12 +38,11 @@ enum err presence_leave(struct db_txn *t, struct account *acc,
     uint32_t folder_id);
 
 /*
- * How many sessions other than ours have the folder open, and the smallest of all
- * cursors, with ours taken as own_cursor (UINT64_MAX: we have it not open).
+ * How many sessions other than ours have the folder open, and the smallest cursor
+ * of all, ours included, as written (UINT64_MAX: nobody has it open).
  */
 enum err presence_look(struct db_txn *t, const struct account *acc,
-    uint32_t folder_id, uint64_t own_cursor, size_t *others_out,
-    uint64_t *min_out);
+    uint32_t folder_id, size_t *others_out, uint64_t *min_out);
 
 /*
  * Removes the keys of sessions whose process is dead. At most once a second for all
@@ -51,7 +50,7 @@ enum err presence_look(struct db_txn *t, const struct account *acc,
  */
 enum err presence_sweep(struct account *acc, bool force);
 
-/* The session's file goes; its record was removed by the caller or is now. */
+/* The session's record and file go. */
 void presence_part(struct account *acc);
 
 #endif

@@ -163,6 +163,8 @@ rec_refresh(struct db_txn *t, struct arena *a, struct folder_rec *r)
 	r->keywords_mtime = now.keywords_mtime;
 	if (now.first_recent > r->first_recent)
 		r->first_recent = now.first_recent;
+	if (now.synced_uidnext > r->synced_uidnext)
+		r->synced_uidnext = now.synced_uidnext;
 	r->flags |= now.flags & REC_DELETED;
 	if (now.modseq > r->modseq)
 		r->modseq = now.modseq;

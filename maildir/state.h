@@ -90,7 +90,7 @@ enum err rec_put(struct db_txn *t, const struct folder_rec *r);
 /*
  * For holders of the folder lock, first thing in a write transaction: takes over
  * into *r what others may write without that lock (name, keywords, first_recent,
- * the deleted mark), so that rec_put loses nothing of theirs.
+ * synced_uidnext, the deleted mark), so that rec_put loses nothing of theirs.
  */
 enum err rec_refresh(struct db_txn *t, struct arena *a, struct folder_rec *r);
 
