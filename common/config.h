@@ -13,6 +13,7 @@
 
 enum config_ssl { SSL_NO, SSL_YES, SSL_REQUIRED };
 enum config_fsync { FSYNC_OPTIMIZED, FSYNC_ALWAYS, FSYNC_NEVER };
+enum config_confinement { CONFINEMENT_AUTO, CONFINEMENT_REQUIRED, CONFINEMENT_OFF };
 enum config_auto { AUTO_NO, AUTO_CREATE, AUTO_SUBSCRIBE };
 enum multi_delete { DELETE_REFUSE, DELETE_GHOST, DELETE_DISCONNECT };
 enum multi_rename { RENAME_REFUSE, RENAME_DISCONNECT, RENAME_FOLLOW };
@@ -22,21 +23,27 @@ enum multi_copy { COPY_ALLOW, COPY_REFUSE };
 
 struct config_passdb {
 	struct config_passdb *next;
+	const char *name;	/* section name, "" none */
 	const char *driver;	/* "passwd-file", "static" */
-	const char *path;	/* passwd-file, with %variables */
+	const char *path;	/* passwd-file, with %variables; else NULL */
 	const char *scheme;	/* default password scheme, upper case */
-	const char *username_format;
+	const char *username_format;	/* "%u" unless configured */
 	const char *password;	/* static; NULL with nopassword */
 	bool nopassword;
-	const char *fields;	/* static: the other key=value words */
+	const char *fields;	/* static: the other key=value words, or "" */
 };
 
 struct config_userdb {
 	struct config_userdb *next;
+	const char *name;	/* section name, "" none */
 	const char *driver;	/* "passwd-file", "static" */
-	const char *path;
-	const char *username_format;
-	const char *uid, *gid, *home, *mail;	/* static; may hold %variables */
+	const char *path;	/* passwd-file, with %variables; else NULL */
+	const char *username_format;	/* "%u" unless configured */
+	/*
+	 * static: what it answers. passwd-file: for users of whom the file does
+	 * not say it. May hold %variables; NULL: not given.
+	 */
+	const char *uid, *gid, *home, *mail;
 };
 
 struct config_mailbox {
@@ -89,14 +96,17 @@ struct config {
 	struct config_listener *listeners;
 	struct arena arena;
 	const char *path;		/* of the main file */
+	/* Where ssl_cert and ssl_key were read from; NULL: given as text. */
+	const char *ssl_cert_path, *ssl_key_path;
 };
 
 /* What is to be said about a configuration: all at once. */
 struct config_problem {
 	struct config_problem *next;
 	const char *file;
-	unsigned line;
+	unsigned line;		/* 0: about the whole, no line of its own */
 	bool is_fatal;
+	bool is_ignored;	/* Dovecot has it, Loft does without: for information */
 	const char *text;	/* what, why, what to do */
 };
 
@@ -109,18 +119,30 @@ struct config_problem {
 enum err config_load(const char *path, struct config **cfg_out,
     struct config_problem **problems_out);
 
-/* Parses text as if it were the file `path`: for roles, which get it by pipe, tests, the fuzzer. */
+/*
+ * Parses text as if it were the file `path`: for roles, which get it by pipe,
+ * and tests. Includes are read. Errors: ERR_SYNTAX as above.
+ */
 enum err config_parse(struct span text, const char *path,
     struct config **cfg_out, struct config_problem **problems_out);
 void config_free(struct config **cfg);
 
 /*
- * The effective configuration in the same syntax; reading it again gives the same.
- * changed_only: what differs from the defaults. show_secrets: else keys and
- * passwords are "# hidden".
+ * The effective configuration in the same syntax; reading it again gives the same
+ * (but for ssl_cert_path and ssl_key_path) when secrets are shown: certificate
+ * and key are then there as text. changed_only: what differs from the defaults.
+ * Without show_secrets keys and passwords are "# hidden" and the certificate is
+ * the path it came from.
  */
 void config_print(const struct config *cfg, bool changed_only,
     bool show_secrets, struct buf *out);
+
+/*
+ * Appends, separated by spaces, the names of settings that differ between the two
+ * and that a reload cannot change. True if there are any.
+ */
+bool config_needs_restart(const struct config *now, const struct config *next,
+    struct buf *names);
 
 /* ---- variables ---- */
 
@@ -134,8 +156,14 @@ struct config_vars {
 
 /*
  * Puts values in place of %variables: 2.3 (%u %n %d %h %Lu %{user} %% ...) and 2.4
- * (%{user | username | lower}). "~/" at the start is the home.
- * Errors: ERR_SYNTAX an unknown variable (logged, with the template).
+ * (%{user | username | lower}). "~/" at the start is the home. Variables without a
+ * value are empty, but for the home. Values are put in as they are: who takes a
+ * name from a client checks it first. All the same, where the template is a path
+ * (a "/" is in it, or it begins with the home) the user's name cannot lead out: a
+ * "/" in what comes from it, or a "." or ".." that it becomes, is refused.
+ * Errors: ERR_SYNTAX an unknown variable or filter, or the home is needed and not
+ *             known (logged, with the template)
+ *         ERR_PERM the name would lead out of the path (logged)
  */
 enum err config_expand(const char *template, const struct config_vars *vars,
     struct arena *a, const char **out);
@@ -145,9 +173,12 @@ struct mail_location {
 	const char *path;	/* root */
 	const char *index, *control, *volatile_dir;	/* NULL: not given */
 	bool utf8;
+	const char *ignored;	/* keys without effect here, by spaces; NULL: none */
 };
 
 /*
+ * Splits at ":", but not at "::" (which stands for one) nor within %{}. A path is
+ * without its trailing slashes. INDEX=MEMORY counts as not given.
  * Errors: ERR_SYNTAX, with *problem a sentence that says what to do (another
  * driver than maildir, LAYOUT other than Maildir++, an unknown key).
  */

@@ -1,0 +1,169 @@
+/* service blocks: listeners and the numbers of processes. */
+#include "common/config_impl.h"
+#include "common/log.h"
+
+static struct config_listener *
+find_listener(struct config *cfg, const char *name)
+{
+	struct config_listener *l = cfg->listeners;
+
+	while (l != NULL && strcmp(l->name, name) != 0)
+		l = l->next;
+	return l;
+}
+
+static struct config_listener *
+add_listener(struct cfg_state *st, const char *name, unsigned port, bool ssl)
+{
+	struct config_listener *l = arena_alloc(st->arena, sizeof *l), **end;
+
+	*l = (struct config_listener){ .name = name, .port = port, .ssl = ssl };
+	for (end = &st->cfg->listeners; *end != NULL; end = &(*end)->next)
+		continue;
+	*end = l;
+	return l;
+}
+
+static const char *
+listener_key(const char *key)
+{
+	return strncmp(key, "inet_listener_", 14) == 0 ? key + 14 : key;
+}
+
+static void
+listener_setting(struct cfg_state *st, struct cfg_node *n,
+    struct config_listener *l)
+{
+	const char *key = listener_key(n->key), *value;
+	uint64_t port;
+
+	if (n->is_section ||
+	    cfg_word_index("port|ssl|address|listen", key) < 0) {
+		cfg_ignore(st, n, SCOPE_LISTENER);
+		return;
+	}
+	if ((value = cfg_value(st, n)) == NULL)
+		return;
+	if (strcmp(key, "port") == 0) {
+		if (span_to_u64(span_of(value), 65535, &port) && *value != '\0')
+			l->port = (unsigned)port;
+		else
+			cfg_problem(st, n, CFG_FATAL, "port = %s: the value must be "
+			    "from 0 (switched off) to 65535",
+			    log_text(span_of(value)));
+	} else if (strcmp(key, "ssl") == 0) {
+		if (!cfg_to_bool(value, &l->ssl))
+			cfg_problem(st, n, CFG_FATAL, "ssl = %s: the value must be "
+			    "yes or no", log_text(span_of(value)));
+	} else {
+		l->address = *value == '\0' ? NULL : value;
+	}
+}
+
+/* Those that are there without being named, as in Dovecot. */
+static void
+add_defaults(struct cfg_state *st)
+{
+	if (find_listener(st->cfg, "imap") == NULL)
+		add_listener(st, "imap", 143, false);
+	if (find_listener(st->cfg, "imaps") == NULL)
+		add_listener(st, "imaps", 993, true);
+}
+
+static void
+apply_listener(struct cfg_state *st, struct cfg_node *section)
+{
+	struct config_listener *l;
+
+	add_defaults(st);
+	l = find_listener(st->cfg, section->raw);
+	if (l == NULL)
+		l = add_listener(st, section->raw, 0, false);
+	for (struct cfg_node *n = section->first; n != NULL; n = n->next)
+		listener_setting(st, n, l);
+}
+
+/* A number of processes that is a row of config.def. */
+static void
+apply_row(struct cfg_state *st, struct cfg_node *n, const char *row_name)
+{
+	const struct cfg_option *o = &cfg_options[cfg_option_find(row_name)];
+	const char *value = cfg_value(st, n), *why;
+
+	if (value == NULL)
+		return;
+	/* What 0 is in Dovecot: none kept ready; default_process_limit. */
+	if (strcmp(value, "0") == 0)
+		value = o->offset == offsetof(struct config, process_limit) ?
+		    o->initial : "1";
+	if (!cfg_option_set(st->cfg, o, value, st->arena, &why))
+		cfg_problem(st, n, CFG_FATAL, "%s = %s: the value %s",
+		    log_text(span_of(n->key)), log_text(span_of(value)), why);
+	st->set_at[o - cfg_options] = n;
+}
+
+static bool
+is_imap(const char *service)
+{
+	return strcmp(service, "imap") == 0 ||
+	    strcmp(service, "imap-login") == 0;
+}
+
+static void
+ignore_service(struct cfg_state *st, struct cfg_node *section)
+{
+	if (cfg_first_time(st, "service", section->raw))
+		cfg_problem(st, section, CFG_IGNORED, "service %s is ignored: "
+		    "Loft's processes are others, and what they need is fixed",
+		    log_text(span_of(section->raw)));
+}
+
+void
+cfg_apply_service(struct cfg_state *st, struct cfg_node *section)
+{
+	bool login = strcmp(section->raw, "imap-login") == 0;
+
+	if (!is_imap(section->raw)) {
+		ignore_service(st, section);
+		return;
+	}
+	for (struct cfg_node *n = section->first; n != NULL; n = n->next) {
+		const char *key = n->key;
+		const char *row;
+
+		if (strncmp(key, "service_", 8) == 0 &&
+		    strcmp(key, "service_count") != 0)
+			key += 8;
+		row = arena_printf(st->arena, "service/%s/%s", section->raw, key);
+		if (n->is_section && login && strcmp(key, "inet_listener") == 0)
+			apply_listener(st, n);
+		else if (!n->is_section &&
+		    cfg_option_find(row) < cfg_option_count)
+			apply_row(st, n, row);
+		else
+			cfg_ignore(st, n, SCOPE_SERVICE);
+	}
+}
+
+void
+cfg_finish_listeners(struct cfg_state *st)
+{
+	struct config_listener **at = &st->cfg->listeners;
+	bool open = false;
+
+	add_defaults(st);
+	while (*at != NULL) {
+		struct config_listener *l = *at;
+
+		/* Without TLS there is no port for it. */
+		if (l->ssl && st->cfg->ssl == SSL_NO) {
+			*at = l->next;
+			continue;
+		}
+		open = open || l->port != 0;
+		at = &l->next;
+	}
+	if (!open)
+		cfg_problem(st, NULL, CFG_NOTE, "all listeners are switched off "
+		    "(port = 0): only inetd and tunnel sessions are served");
+}

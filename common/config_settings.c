@@ -1,0 +1,516 @@
+/* Settings outside of blocks, and which block goes where. */
+#include <strings.h>
+
+#include "common/config_impl.h"
+#include "common/log.h"
+
+static size_t
+row_of(const void *field, const struct config *cfg)
+{
+	size_t offset = (size_t)((const char *)field - (const char *)cfg), i = 0;
+
+	while (i < cfg_option_count && cfg_options[i].offset != offset)
+		i++;
+	return i;
+}
+
+static void
+set_row(struct cfg_state *st, struct cfg_node *n, size_t row, const char *value)
+{
+	const struct cfg_option *o = &cfg_options[row];
+	const char *why = NULL;
+
+	st->set_at[row] = n;
+	if (!cfg_option_set(st->cfg, o, value, st->arena, &why))
+		cfg_problem(st, n, CFG_FATAL, "%s = %s: the value %s",
+		    log_text(span_of(n->key)), log_text(span_of(value)), why);
+}
+
+/* ---- settings that are not simply stored ---- */
+
+/* "imap pop3 lmtp", or the block "protocols { imap = yes }". */
+static void
+check_protocol(struct cfg_state *st, const struct cfg_node *at,
+    struct span word, bool *imap)
+{
+	const char *name = arena_cstr(st->arena, word);
+
+	if (span_ieq(word, SPAN("imap")) || span_ieq(word, SPAN("imaps")))
+		*imap = true;
+	else if (!span_ieq(word, SPAN("none")) &&
+	    cfg_first_time(st, "protocols", name))
+		cfg_problem(st, at, CFG_IGNORED, "protocols: %s is ignored: Loft "
+		    "serves IMAP only; let another server go on with this protocol",
+		    log_text(word));
+}
+
+static void
+set_protocols(struct cfg_state *st, struct cfg_node *n)
+{
+	const char *value;
+	struct span rest, w;
+	bool imap = false, yes;
+
+	if (!n->is_section) {
+		if ((value = cfg_value(st, n)) == NULL)
+			return;
+		rest = span_of(value);
+		while ((w = cfg_next_word(&rest)).p != NULL)
+			check_protocol(st, n, w, &imap);
+	} else {
+		imap = *st->cfg->protocols != '\0' && st->set_at[row_of(
+		    &st->cfg->protocols, st->cfg)] != NULL;
+		for (struct cfg_node *c = n->first; c != NULL; c = c->next) {
+			if (c->is_section || (value = cfg_value(st, c)) == NULL)
+				continue;
+			if (!cfg_to_bool(value, &yes))
+				cfg_problem(st, c, CFG_FATAL, "protocols: %s must be "
+				    "yes or no", log_text(span_of(c->key)));
+			else if (yes)
+				check_protocol(st, c, span_of(c->key), &imap);
+			else if (strcmp(c->key, "imap") == 0)
+				imap = false;
+		}
+	}
+	st->set_at[row_of(&st->cfg->protocols, st->cfg)] = n;
+	st->cfg->protocols = imap ? "imap" : "";
+}
+
+static void
+note_plugin(struct cfg_state *st, struct cfg_node *n, const char *name)
+{
+	static const struct {
+		const char *name, *text;
+	} fatal_plugins[] = {
+		{ "mail_crypt", "Loft does not read encrypted messages; they "
+		    "would be shown as they are on disk" },
+		{ "lazy_expunge", "expunged messages would really be gone, "
+		    "because Loft does not keep them; take it out of mail_plugins "
+		    "if that is meant" },
+		{ "listescape", "Loft does not unescape folder names on disk, so "
+		    "that folders would change their names" },
+	};
+
+	for (size_t i = 0; i < sizeof fatal_plugins / sizeof *fatal_plugins; i++) {
+		if (strcmp(name, fatal_plugins[i].name) == 0 &&
+		    cfg_first_time(st, "plugin", name))
+			cfg_problem(st, n, CFG_FATAL, "mail_plugins: %s: %s", name,
+			    fatal_plugins[i].text);
+	}
+	if (strcmp(name, "acl") == 0 && st->acl_at == NULL)
+		st->acl_at = n;
+	if ((strcmp(name, "zlib") == 0 || strcmp(name, "mail_compress") == 0) &&
+	    cfg_first_time(st, "plugin", "zlib"))
+		cfg_problem(st, n, CFG_NOTE, "mail_plugins: %s: Loft does not "
+		    "read compressed messages; if there are any in the Maildirs, "
+		    "uncompress them first", name);
+}
+
+static void
+note_plugins(struct cfg_state *st, struct cfg_node *n)
+{
+	const char *value;
+	struct span rest, w;
+	bool yes;
+
+	if (n->is_section) {
+		for (struct cfg_node *c = n->first; c != NULL; c = c->next) {
+			if (!c->is_section && (value = cfg_value(st, c)) != NULL &&
+			    cfg_to_bool(value, &yes) && yes)
+				note_plugin(st, c, c->key);
+		}
+	} else if ((value = cfg_value(st, n)) != NULL) {
+		rest = span_of(value);
+		while ((w = cfg_next_word(&rest)).p != NULL)
+			note_plugin(st, n, arena_cstr(st->arena, w));
+	}
+	if (cfg_first_time(st, "ignored", "mail_plugins"))
+		cfg_problem(st, n, CFG_IGNORED, "mail_plugins is ignored: Dovecot's "
+		    "plugins are not loaded");
+}
+
+static void
+set_mechanisms(struct cfg_state *st, struct cfg_node *n)
+{
+	const char *value = n->is_section ? NULL : cfg_value(st, n);
+	struct span rest = span_of(value), w;
+	struct buf known = { 0 };
+	struct cfg_node *c = n->first;
+	bool yes;
+
+	while (n->is_section ? c != NULL :
+	    (w = cfg_next_word(&rest)).p != NULL) {
+		if (n->is_section) {
+			value = c->is_section ? NULL : cfg_value(st, c);
+			w = span_of(c->key);
+			c = c->next;
+			if (value == NULL || !cfg_to_bool(value, &yes) || !yes)
+				continue;
+		}
+		if (span_ieq(w, SPAN("plain")) || span_ieq(w, SPAN("login")))
+			buf_addf(&known, "%s%.*s", known.n > 0 ? " " : "",
+			    (int)w.n, w.p);
+		else if (cfg_first_time(st, "mechanism",
+		    arena_cstr(st->arena, w)))
+			cfg_problem(st, n, CFG_IGNORED, "auth_mechanisms: %s is "
+			    "ignored: Loft offers plain and login so far",
+			    log_text(w));
+	}
+	if (n->is_section || value != NULL) {
+		st->set_at[row_of(&st->cfg->auth_mechanisms, st->cfg)] = n;
+		st->cfg->auth_mechanisms = arena_cstr(st->arena,
+		    buf_span(&known));
+		if (known.n == 0)
+			cfg_problem(st, n, CFG_FATAL, "auth_mechanisms: none of "
+			    "them is offered, so that nobody could log in; Loft "
+			    "has plain and login");
+	}
+	buf_clear(&known);
+}
+
+/* 2.4: a path instead of "<path"; "inline:" for the text itself. */
+static void
+set_pem_file(struct cfg_state *st, struct cfg_node *n, const char **field,
+    const char **path)
+{
+	const char *value = cfg_value(st, n);
+
+	st->set_at[row_of(field, st->cfg)] = n;
+	if (value == NULL)
+		return;
+	*path = NULL;
+	if (strncmp(value, "inline:", 7) == 0) {
+		value += 7;
+	} else if (!n->is_file && *value != '\0' && *value != '-') {
+		n->is_file = true;
+		n->raw = value;
+		n->eval = EVAL_NOT_YET;
+		if ((value = cfg_value(st, n)) == NULL)
+			return;
+	}
+	if (n->is_file)
+		*path = n->raw;
+	*field = value;
+}
+
+static void
+set_pem(struct cfg_state *st, struct cfg_node *n, const char **field,
+    const char **path)
+{
+	const char *value = cfg_value(st, n);
+
+	st->set_at[row_of(field, st->cfg)] = n;
+	if (value == NULL)
+		return;
+	if (!n->is_file && *value == '/' && strchr(value, '\n') == NULL) {
+		cfg_problem(st, n, CFG_FATAL, "%s is a path; write %s = <%s, so "
+		    "that the file is read", n->key, n->key,
+		    log_text(span_of(value)));
+		return;
+	}
+	*path = n->is_file ? n->raw : NULL;
+	*field = value;
+}
+
+static void
+set_cleartext(struct cfg_state *st, struct cfg_node *n)
+{
+	const char *value = cfg_value(st, n);
+	bool yes;
+
+	if (value == NULL)
+		return;
+	if (!cfg_to_bool(value, &yes)) {
+		cfg_problem(st, n, CFG_FATAL, "%s = %s: the value must be yes or no",
+		    n->key, log_text(span_of(value)));
+		return;
+	}
+	st->set_at[row_of(&st->cfg->disable_plaintext_auth, st->cfg)] = n;
+	st->cfg->disable_plaintext_auth = !yes;
+}
+
+static bool
+set_special(struct cfg_state *st, struct cfg_node *n)
+{
+	struct config *cfg = st->cfg;
+
+	if (strcmp(n->key, "ssl_cert") == 0)
+		set_pem(st, n, &cfg->ssl_cert, &cfg->ssl_cert_path);
+	else if (strcmp(n->key, "ssl_key") == 0)
+		set_pem(st, n, &cfg->ssl_key, &cfg->ssl_key_path);
+	else if (strcmp(n->key, "ssl_server_cert_file") == 0)
+		set_pem_file(st, n, &cfg->ssl_cert, &cfg->ssl_cert_path);
+	else if (strcmp(n->key, "ssl_server_key_file") == 0)
+		set_pem_file(st, n, &cfg->ssl_key, &cfg->ssl_key_path);
+	else if (strcmp(n->key, "auth_allow_cleartext") == 0)
+		set_cleartext(st, n);
+	else if (strcmp(n->key, "protocols") == 0)
+		set_protocols(st, n);
+	else if (strcmp(n->key, "mail_plugins") == 0)
+		note_plugins(st, n);
+	else if (strcmp(n->key, "auth_mechanisms") == 0)
+		set_mechanisms(st, n);
+	else
+		return strcmp(n->key, "dovecot_config_version") == 0 ||
+		    strcmp(n->key, "dovecot_storage_version") == 0 ||
+		    cfg_location_take(st, &st->mail, n);
+	return true;
+}
+
+static void
+apply_setting(struct cfg_state *st, struct cfg_node *n)
+{
+	size_t row = strchr(n->key, '/') == NULL ? cfg_option_find(n->key) :
+	    cfg_option_count;
+	const char *value;
+
+	if (set_special(st, n))
+		return;
+	if (row == cfg_option_count)
+		cfg_ignore(st, n, SCOPE_TOP);
+	else if ((value = cfg_value(st, n)) != NULL)
+		set_row(st, n, row, value);
+}
+
+/* ---- blocks ---- */
+
+/* All settings come before any block: blocks take from them. */
+enum pass { PASS_SETTINGS, PASS_BLOCKS };
+
+static void apply_all(struct cfg_state *st, struct cfg_node *first,
+    enum pass pass);
+
+/* 2.4: "@label = name" puts the group's settings here. */
+static void
+apply_group(struct cfg_state *st, struct cfg_node *n, enum pass pass)
+{
+	const char *value = cfg_value(st, n);
+	struct cfg_node *first = value == NULL ? NULL :
+	    cfg_group(st, n->key, value);
+
+	if (value == NULL || ++st->groups > 1000)
+		return;
+	if (first != NULL)
+		apply_all(st, first, pass);
+	else if (cfg_first_time(st, "group", n->key))
+		cfg_problem(st, n, CFG_NOTE, "%s = %s: there is no such group; "
+		    "ignored", log_text(span_of(n->key)),
+		    log_text(span_of(value)));
+}
+
+static void
+apply_plugin(struct cfg_state *st, struct cfg_node *section)
+{
+	for (struct cfg_node *n = section->first; n != NULL; n = n->next)
+		cfg_ignore(st, n, SCOPE_PLUGIN);
+}
+
+/* "protocol imap", "protocol !pop3": those that are ours. */
+static bool
+is_our_protocol(const char *name)
+{
+	bool not = *name == '!';
+	bool imap = strcasecmp(name + not, "imap") == 0;
+
+	return imap != not;
+}
+
+/* "protocols { imap = yes }" is a setting in the form of a block. */
+static bool
+is_list(const struct cfg_node *n)
+{
+	return n->is_section && cfg_word_index("protocols|mail_plugins|"
+	    "auth_mechanisms", n->key) >= 0;
+}
+
+static void
+apply_section(struct cfg_state *st, struct cfg_node *n)
+{
+	if (strcmp(n->key, "passdb") == 0)
+		cfg_apply_passdb(st, n);
+	else if (strcmp(n->key, "userdb") == 0)
+		cfg_apply_userdb(st, n);
+	else if (strcmp(n->key, "namespace") == 0)
+		cfg_apply_namespace(st, n);
+	else if (strcmp(n->key, "service") == 0)
+		cfg_apply_service(st, n);
+	else if (strcmp(n->key, "plugin") == 0)
+		apply_plugin(st, n);
+	else if (strcmp(n->key, "protocol") != 0 &&
+	    strcmp(n->key, "group") != 0)
+		cfg_ignore(st, n, SCOPE_TOP);
+}
+
+static void
+apply_all(struct cfg_state *st, struct cfg_node *first, enum pass pass)
+{
+	for (struct cfg_node *n = first; n != NULL; n = n->next) {
+		if (!n->is_section && *n->key == '@')
+			apply_group(st, n, pass);
+		else if (n->is_section && !is_list(n)) {
+			if (pass == PASS_BLOCKS)
+				apply_section(st, n);
+		} else if (pass == PASS_SETTINGS) {
+			apply_setting(st, n);
+		}
+	}
+}
+
+static bool
+is_named_block(const struct cfg_node *n)
+{
+	return n->is_section && *n->raw != '\0' &&
+	    cfg_word_index("passdb|userdb|namespace", n->key) >= 0;
+}
+
+static void
+append(struct cfg_node *section, struct cfg_node *first, struct cfg_node *last)
+{
+	if (first == NULL)
+		return;
+	if (section->last == NULL)
+		section->first = first;
+	else
+		section->last->next = first;
+	section->last = last;
+}
+
+/* Named blocks of our protocol blocks stand at the end of the others. */
+static void
+lift_blocks(struct cfg_state *st, struct cfg_node *protocol)
+{
+	struct cfg_node *n = protocol->first, *next;
+
+	protocol->first = protocol->last = NULL;
+	for (; n != NULL; n = next) {
+		next = n->next;
+		n->next = NULL;
+		append(is_named_block(n) ? &st->root : protocol, n, n);
+	}
+}
+
+/* A block that is written twice under one name is one block. */
+static void
+merge_blocks(struct cfg_state *st)
+{
+	for (struct cfg_node *n = st->root.first; n != NULL; n = n->next) {
+		if (n->is_section && strcmp(n->key, "protocol") == 0 &&
+		    is_our_protocol(n->raw))
+			lift_blocks(st, n);
+	}
+	for (struct cfg_node *n = st->root.first; n != NULL; n = n->next) {
+		struct cfg_node *before = n, *m;
+
+		if (!is_named_block(n))
+			continue;
+		while ((m = before->next) != NULL) {
+			if (!m->is_section || strcmp(m->key, n->key) != 0 ||
+			    strcmp(m->raw, n->raw) != 0) {
+				before = m;
+				continue;
+			}
+			before->next = m->next;
+			append(n, m->first, m->last);
+		}
+		st->root.last = before;
+	}
+}
+
+/* ---- checks ---- */
+
+static void
+check_tls(struct cfg_state *st)
+{
+	struct config *cfg = st->cfg;
+	const struct cfg_node *at = st->set_at[row_of(&cfg->ssl, cfg)];
+	const struct cfg_node *cert, *key;
+	static const char versions[] = "ANY|LATEST|SSLv3|TLSv1|TLSv1.1|TLSv1.2|"
+	    "TLSv1.3";
+
+	if (cfg_word_index(versions, cfg->ssl_min_protocol) < 0)
+		cfg_problem(st, st->set_at[row_of(&cfg->ssl_min_protocol, cfg)],
+		    CFG_FATAL, "ssl_min_protocol = %s: the value must be one of %s",
+		    log_text(span_of(cfg->ssl_min_protocol)), versions);
+	if (cfg->ssl == SSL_NO)
+		return;
+	if (*cfg->ssl_cert != '\0' && *cfg->ssl_key != '\0')
+		return;
+	cert = st->set_at[row_of(&cfg->ssl_cert, cfg)];
+	key = st->set_at[row_of(&cfg->ssl_key, cfg)];
+	/* a file that could not be read is a problem of its own */
+	if ((cert != NULL && cert->eval == EVAL_BAD) ||
+	    (key != NULL && key->eval == EVAL_BAD))
+		return;
+	if (*cfg->ssl_cert != '\0' || *cfg->ssl_key != '\0' || at != NULL) {
+		cfg_problem(st, at, CFG_FATAL, "ssl is %s, but %s is not set; set "
+		    "it, or ssl = no to go without TLS",
+		    cfg->ssl == SSL_REQUIRED ? "required" : "yes",
+		    *cfg->ssl_cert == '\0' ? "ssl_cert" : "ssl_key");
+		return;
+	}
+	cfg->ssl = SSL_NO;
+	cfg_problem(st, NULL, CFG_NOTE, "ssl_cert and ssl_key are not set: TLS is "
+	    "not offered");
+}
+
+static void
+check_mail(struct cfg_state *st)
+{
+	size_t row = row_of(&st->cfg->mail_location, st->cfg);
+	const char *text = cfg_location_text(st, &st->mail, NULL);
+	const struct cfg_node *at = st->set_at[row];
+
+	if (*text != '\0') {
+		if (at != NULL)
+			cfg_problem(st, at, CFG_NOTE, "mail_location does not count "
+			    "beside mail_driver and mail_path");
+		at = st->mail.path != NULL ? st->mail.path : st->mail.driver;
+		st->cfg->mail_location = text;
+		st->set_at[row] = at;
+	}
+	if (*st->cfg->mail_location == '\0') {
+		cfg_problem(st, at, CFG_NOTE, "mail_location is empty; Loft does "
+		    "not guess and takes %s", cfg_options[row].initial);
+		st->cfg->mail_location = cfg_options[row].initial;
+	}
+	cfg_location_check(st, st->cfg->mail_location, at);
+}
+
+static void
+check_rest(struct cfg_state *st)
+{
+	struct config *cfg = st->cfg;
+	size_t row = row_of(&cfg->protocols, cfg);
+
+	if (*cfg->protocols == '\0')
+		cfg_problem(st, st->set_at[row], CFG_FATAL, "protocols does not "
+		    "name imap, so that there is nothing for Loft to serve");
+	if (cfg->last_valid_uid != 0 && cfg->last_valid_uid <
+	    cfg->first_valid_uid)
+		cfg_problem(st, st->set_at[row_of(&cfg->last_valid_uid, cfg)],
+		    CFG_FATAL, "last_valid_uid is below first_valid_uid: nobody "
+		    "could log in");
+	if (*cfg->base_dir != '/')
+		cfg_problem(st, st->set_at[row_of(&cfg->base_dir, cfg)],
+		    CFG_FATAL, "base_dir must be an absolute path");
+}
+
+void
+cfg_apply(struct cfg_state *st)
+{
+	static const enum pass passes[] = { PASS_SETTINGS, PASS_BLOCKS };
+
+	merge_blocks(st);
+	for (size_t i = 0; i < sizeof passes / sizeof *passes; i++) {
+		apply_all(st, st->root.first, passes[i]);
+		/* What is in a protocol block counts more, wherever it stands. */
+		for (struct cfg_node *n = st->root.first; n != NULL; n = n->next) {
+			if (n->is_section && strcmp(n->key, "protocol") == 0 &&
+			    is_our_protocol(n->raw))
+				apply_all(st, n->first, passes[i]);
+		}
+	}
+	check_mail(st);
+	check_tls(st);
+	check_rest(st);
+}
