@@ -119,7 +119,8 @@ write_lines(struct folder *to, struct folder_rec *r, struct incoming *in,
 	struct uidlist_entry *en = arena_array(a, n + 1, sizeof(*en));
 	struct uidlist l = { .uidvalidity = r->uidvalidity, .version = 3,
 		.next_uid = r->uidnext, .inode = r->uidlist_ino,
-		.size = r->uidlist_size, .mtime_ns = r->uidlist_mtime };
+		.size = r->uidlist_size, .whole = r->uidlist_size,
+		.mtime_ns = r->uidlist_mtime };
 	uint32_t next = r->uidnext;
 	size_t lines = 0;
 

@@ -482,6 +482,7 @@ append_lines(struct scan *s, uint32_t from_uid)
 	struct uidlist bare = { .uidvalidity = s->r.uidvalidity,
 		.next_uid = from_uid, .version = 3,
 		.inode = s->r.uidlist_ino, .size = s->r.uidlist_size,
+		.whole = s->r.uidlist_size,
 		.mtime_ns = s->r.uidlist_mtime };
 	size_t n = 0;
 	enum err e;
@@ -960,6 +961,8 @@ scan_locked(struct scan *s)
 		return e;
 	e = number(s, &dotlock);
 	s->rewrite = dotlock && (s->uidlist_missing || s->uidlist_lost_lines ||
+	    /* Half a line of a dead writer: nobody may append to it. */
+	    (s->have_uidlist && s->ul.whole < s->ul.size) ||
 	    (s->r.dead_lines > 32 &&
 	    s->r.dead_lines > (s->r.messages + s->n_added) / 3));
 	if (e == ERR_OK)
