@@ -108,6 +108,7 @@ cmd_move(struct session *s, struct cursor *in, bool by_uid)
 	    &r)) != ERR_OK || (e = verdict(s, &r)) != ERR_OK)
 		goto out;
 	s->n_expunged += r.n;
+	s->view.expunges_now = true;
 	if (r.n > 0) {
 		resp_put(s, "* OK [");
 		resp_put(s, copyuid(s, &r));

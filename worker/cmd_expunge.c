@@ -22,5 +22,6 @@ cmd_expunge(struct session *s, struct cursor *in, bool by_uid)
 	}
 	e = change_expunge(s->folder, uids, n, in->arena, &done, &n_done);
 	s->n_expunged += n_done;
+	s->view.expunges_now = true;
 	return e;
 }

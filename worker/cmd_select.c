@@ -18,7 +18,7 @@ write_mailbox(struct session *s, const struct folder_snapshot *snap)
 	if (snap->unseen_uid != 0)
 		unseen = view_seq(v, snap->unseen_uid);
 	sync_write_flag_lists(s);
-	resp_f(s, "* %zu EXISTS\r\n* %u RECENT\r\n", v->n, view_recent(v));
+	resp_f(s, "* %zu EXISTS\r\n* %u RECENT\r\n", v->n, view_count_recent(v));
 	if (unseen != 0)
 		resp_f(s, "* OK [UNSEEN %u] First unseen.\r\n", unseen);
 	resp_f(s, "* OK [UIDVALIDITY %u] UIDs valid\r\n"
@@ -51,7 +51,7 @@ select_mailbox(struct session *s, struct cursor *in, bool read_only)
 		return e;
 	view_set(&s->view, snap.uids, snap.n);
 	s->view.uidnext = snap.uidnext;
-	s->view.recent_from = snap.recent_from;
+	view_add_recent(&s->view, snap.recent_from, snap.uidnext);
 	s->view.told = s->view.expunged_told = snap.modseq;
 	s->folder = f;
 	s->state = ST_SELECTED;

@@ -45,11 +45,11 @@ make_flags(const struct keywords *k, uint32_t flags, uint64_t bits,
 	for (uint32_t bit = 1; bit & FLAG_ALL; bit <<= 1)
 		if (flags & bit)
 			add_word(out, span_of(flags_wire(bit)));
+	if (recent)
+		add_word(out, SPAN("\\Recent"));
 	for (unsigned i = 0; i < k->n && bits >> i != 0; i++)
 		if (bits >> i & 1 && k->name[i].n > 0)
 			add_word(out, k->name[i]);
-	if (recent)
-		add_word(out, SPAN("\\Recent"));
 	if (out->n > from)
 		out->n--;
 }
@@ -83,7 +83,7 @@ write_flags(struct fetch_write *w, const struct fetch_item *item)
 {
 	const struct message_info *m = w->info;
 	struct span text = flags_text(w, m->flags, m->keywords,
-	    m->uid >= w->s->view.recent_from);
+	    view_is_recent(&w->s->view, m->uid));
 
 	(void)item;
 	buf_add(&w->out, "FLAGS (", 7);

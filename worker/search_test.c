@@ -104,7 +104,7 @@ static bool
 test_recent(struct search_message *m, const struct search_node *n)
 {
 	(void)n;
-	return m->info->uid >= m->view->recent_from;
+	return view_is_recent(m->view, m->info->uid);
 }
 
 static bool

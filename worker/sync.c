@@ -55,7 +55,7 @@ sync_write_flags(struct session *s, uint32_t seq, uint32_t uid,
 	} else {
 		resp_put(s, " FETCH (FLAGS (");
 	}
-	resp_flags(s, flags, keywords, uid >= s->view.recent_from);
+	resp_flags(s, flags, keywords, view_is_recent(&s->view, uid));
 	resp_put(s, "))\r\n");
 }
 
@@ -158,14 +158,14 @@ tell_new(struct session *s, const struct folder_changes *c)
 	}
 	if (c->uidnext > v->uidnext)
 		v->uidnext = c->uidnext;
-	if (c->recent_from != 0 && c->recent_from < v->recent_from)
-		v->recent_from = c->recent_from;
+	if (c->recent_from != 0)
+		view_add_recent(v, c->recent_from, v->uidnext);
 	if (!any)
 		return;
 	resp_put(s, "* ");
 	resp_number(s, v->n);
 	resp_put(s, " EXISTS\r\n* ");
-	resp_number(s, view_recent(v));
+	resp_number(s, view_count_recent(v));
 	resp_put(s, " RECENT\r\n");
 }
 
@@ -192,9 +192,10 @@ sync_client(struct session *s, enum sync_kind kind)
 	}
 	if (!check_mailbox(s, &c))
 		goto out;
-	if (kind == SYNC_ALL && c.n_expunged > 0 &&
+	if (kind == SYNC_ALL && c.n_expunged > 0 && !v->expunges_now &&
 	    input_has_pipelined_numbers(s))
 		kind = SYNC_KEEP;
+	v->expunges_now = false;
 	if (c.keywords_changed || v->flags_untold)
 		sync_write_flag_lists(s);
 	v->flags_untold = false;

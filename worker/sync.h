@@ -18,7 +18,7 @@ enum sync_kind {
  * Untagged EXISTS, RECENT, FETCH (FLAGS), FLAGS and, if allowed, EXPUNGE for what
  * changed since the last time. Writes nothing when nothing changed (one read
  * transaction, two fstat). EXPUNGE is kept back while a pipelined command that
- * uses numbers is buffered. A deleted mailbox ends the session with
+ * uses numbers is buffered, but for what the running command itself expunged. A deleted mailbox ends the session with
  * "* BYE Mailbox FOO has been deleted." (policy disconnect). Nothing is done without
  * a selected mailbox.
  * Errors: ERR_UNAVAIL the state was lost: BYE was sent.

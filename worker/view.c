@@ -19,7 +19,8 @@ void
 view_clear(struct view *v)
 {
 	free(v->uids);
-	*v = (struct view){ .recent_from = UINT32_MAX };
+	free(v->recent);
+	*v = (struct view){ 0 };
 }
 
 size_t
@@ -46,10 +47,43 @@ view_seq(const struct view *v, uint32_t uid)
 	return i < v->n && v->uids[i] == uid ? (uint32_t)i + 1 : 0;
 }
 
-uint32_t
-view_recent(const struct view *v)
+void
+view_add_recent(struct view *v, uint32_t from, uint32_t to)
 {
-	return (uint32_t)(v->n - view_lower(v, v->recent_from));
+	struct recent_range *more;
+
+	if (from >= to)
+		return;
+	if (v->n_recent > 0 && v->recent[v->n_recent - 1].to >= from) {
+		v->recent[v->n_recent - 1].to = to;
+		return;
+	}
+	more = reallocarray(v->recent, v->n_recent + 1, sizeof(*more));
+	if (more == NULL)
+		fatal("no memory");
+	v->recent = more;
+	v->recent[v->n_recent++] = (struct recent_range){ from, to };
+}
+
+/* From the end: it is the newest messages that are asked for. */
+bool
+view_is_recent(const struct view *v, uint32_t uid)
+{
+	for (size_t i = v->n_recent; i > 0; i--)
+		if (uid >= v->recent[i - 1].from)
+			return uid < v->recent[i - 1].to;
+	return false;
+}
+
+uint32_t
+view_count_recent(const struct view *v)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < v->n_recent; i++)
+		n += view_lower(v, v->recent[i].to) -
+		    view_lower(v, v->recent[i].from);
+	return (uint32_t)n;
 }
 
 void

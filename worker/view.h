@@ -14,14 +14,25 @@
 
 struct cursor;
 
+/* UIDs [from, to) that are \Recent to this session: claimed by it. */
+struct recent_range {
+	uint32_t from, to;
+};
+
 struct view {
 	uint32_t *uids;		/* ascending; uids[seq - 1] */
 	size_t n, cap;
 	uint32_t uidnext;	/* the client knows of all UIDs below */
-	uint32_t recent_from;	/* \Recent from here on (claimed by us); UINT32_MAX none */
+	struct recent_range *recent;	/* ascending */
+	size_t n_recent;
 	uint64_t told;		/* changes and EXISTS up to this modseq were told */
 	uint64_t expunged_told;	/* expunges likewise */
 	bool flags_untold;	/* FLAGS and PERMANENTFLAGS are to be sent again */
+	/*
+	 * The running command is one that expunges: it is told so at once, whatever
+	 * is pipelined behind it (RFC 3501 5.5: in the order given).
+	 */
+	bool expunges_now;
 };
 
 /* Takes uids over (malloc'ed). */
@@ -34,8 +45,12 @@ uint32_t view_seq(const struct view *v, uint32_t uid);
 /* Index of the first UID that is not below `uid`; n when all are. */
 size_t view_lower(const struct view *v, uint32_t uid);
 
-/* How many messages are \Recent to this session. */
-uint32_t view_recent(const struct view *v);
+/* UIDs [from, to), above all others, are \Recent to this session. */
+void view_add_recent(struct view *v, uint32_t from, uint32_t to);
+
+/* Whether a message is, and how many are. */
+bool view_is_recent(const struct view *v, uint32_t uid);
+uint32_t view_count_recent(const struct view *v);
 
 /* Adds a UID above all others. */
 void view_add(struct view *v, uint32_t uid);

@@ -88,7 +88,7 @@ set_up(void **state)
 	view_clear(&w->view);
 	for (uint32_t i = 0; i < N; i++)
 		view_add(&w->view, (i + 1) * 10);
-	w->view.recent_from = 40;
+	view_add_recent(&w->view, 40, 51);
 	w->keywords.name[2] = SPAN("work");
 	w->keywords.n = 3;
 	*state = w;

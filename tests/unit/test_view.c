@@ -18,7 +18,7 @@ fill(struct view *v, const uint32_t *uids, size_t n)
 	uint32_t *copy = malloc(n * sizeof(*copy) + 1);
 
 	memcpy(copy, uids, n * sizeof(*copy));
-	*v = (struct view){ .recent_from = UINT32_MAX };
+	*v = (struct view){ 0 };
 	view_set(v, copy, n);
 }
 
@@ -48,16 +48,38 @@ numbers_follow_uids(void **state)
 static void
 added_uids_grow_the_view(void **state)
 {
-	struct view v = { .recent_from = UINT32_MAX };
+	struct view v = { 0 };
 
 	(void)state;
 	for (uint32_t uid = 1; uid <= 10000; uid++)
 		view_add(&v, uid * 2);
 	assert_int_equal(v.n, 10000);
 	assert_int_equal(view_seq(&v, 20000), 10000);
-	assert_int_equal(view_recent(&v), 0);
-	v.recent_from = 19990;
-	assert_int_equal(view_recent(&v), 6);
+	view_clear(&v);
+}
+
+/* What another session claimed in between is not recent to this one. */
+static void
+recent_is_what_was_claimed(void **state)
+{
+	static const uint32_t uids[] = { 3, 5, 9, 12, 13, 20 };
+	struct view v;
+
+	(void)state;
+	fill(&v, uids, 6);
+	assert_int_equal(view_count_recent(&v), 0);
+	assert_false(view_is_recent(&v, 3));
+	view_add_recent(&v, 21, 21);
+	assert_int_equal(v.n_recent, 0);
+	view_add_recent(&v, 5, 10);
+	view_add_recent(&v, 13, 20);
+	assert_int_equal(view_count_recent(&v), 3);
+	view_add_recent(&v, 20, 22);
+	assert_int_equal(v.n_recent, 2);
+	assert_int_equal(view_count_recent(&v), 4);
+	for (uint32_t uid = 1; uid < 25; uid++)
+		assert_int_equal(view_is_recent(&v, uid),
+		    (uid >= 5 && uid < 10) || (uid >= 13 && uid < 22));
 	view_clear(&v);
 }
 
@@ -178,7 +200,7 @@ sets_name_messages(void **state)
 static void
 an_empty_mailbox_has_no_numbers(void **state)
 {
-	struct view v = { .recent_from = UINT32_MAX };
+	struct view v = { 0 };
 
 	(void)state;
 	assert_string_equal(named(&v, "1", false), "BAD");
@@ -195,6 +217,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(numbers_follow_uids),
 		cmocka_unit_test(added_uids_grow_the_view),
+		cmocka_unit_test(recent_is_what_was_claimed),
 		cmocka_unit_test(expunges_are_numbered_as_they_are_told),
 		cmocka_unit_test(removal_agrees_with_one_by_one),
 		cmocka_unit_test(sets_name_messages),
