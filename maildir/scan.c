@@ -895,7 +895,12 @@ settle_recent(struct scan *s)
 		return;
 	while (i > 0 && s->added[i - 1]->from_new)
 		i--;
-	s->r.first_recent = i < s->n_added ? s->added[i]->uid : s->r.uidnext;
+	if (i < s->n_added)
+		s->r.first_recent = s->added[i]->uid;
+	else if (i > 0)
+		s->r.first_recent = s->added[i - 1]->uid + 1;
+	else
+		s->r.first_recent = s->r.uidnext;
 }
 
 /* Takes the dotlock if there is something to write. */
