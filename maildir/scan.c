@@ -327,7 +327,9 @@ recheck_gone(struct scan *s, const struct listing *again)
 static enum err
 confirm_gone(struct scan *s)
 {
-	for (int attempt = 0; attempt < 3 && s->n_gone > 0; attempt++) {
+	if (s->n_gone == 0)
+		return ERR_OK;
+	for (int attempt = 0; attempt < 3; attempt++) {
 		struct listing again = { 0 };
 		struct stat b1, b2, a1, a2;
 		enum err e = ERR_OK;
