@@ -482,6 +482,8 @@ close_part(struct parser *q, struct part *p, struct mark end)
 
 	if (q->in_header)
 		end_header(q, end, &unused);
+	if (end.at < p->body.at && p->header.n == 0)
+		end = (struct mark){ p->body.at, p->body.lf, p->body.lines };
 	if (end.at < p->body.at) {
 		/* the line end before the boundary was the header's */
 		struct range cut = since(end, (struct mark){ p->body.at,
@@ -491,6 +493,8 @@ close_part(struct parser *q, struct part *p, struct mark end)
 		p->header.lf -= cut.lf;
 		p->header.lines -= cut.lines;
 		p->body = start_at(end);
+		if (p->child != NULL)	/* an empty message */
+			p->child->header.at = p->child->body.at = end.at;
 	}
 	p->body = finish(p->body, end);
 	if (p->child == NULL && (p->is_message || p->is_multipart)) {
