@@ -40,6 +40,7 @@ struct conn {
 	uint64_t bytes_in, bytes_out;
 	const char *on_stop, *on_timeout;
 	sigset_t waiting;	/* signals blocked while waiting for the client */
+	bool at_end;		/* the client will send nothing more */
 	bool dead;
 	char death[96];
 };
@@ -321,10 +322,16 @@ fill(struct conn *c, short *want)
 		die_errno(c, errno);
 		return false;
 	}
-	/* Half closed: answers to what came before still go out. */
+	c->at_end = true;
+	return false;
+}
+
+/* Half closed: answers to what came before still go out. */
+static void
+end(struct conn *c)
+{
 	conn_flush(c);
 	conn_kill(c, "Connection closed");
-	return false;
 }
 
 bool
@@ -332,10 +339,11 @@ conn_has_input(struct conn *c)
 {
 	short want;
 
-	if (c->dead)
-		return false;
 	if (c->in_n > c->in_at)
-		return true;
+		return !c->dead;
+	/* The command at hand is still answered when it was the last one. */
+	if (c->dead || c->at_end)
+		return false;
 	if (c->tls == NULL || tls_pending(c->tls) == 0) {
 		struct pollfd p = { c->in_fd, POLLIN, 0 };
 
@@ -358,6 +366,8 @@ conn_peek(struct conn *c, bool more, struct span *out)
 		if (c->in_n - c->in_at == IN_MAX)
 			return ERR_LIMIT;
 		while (!fill(c, &want)) {
+			if (c->at_end)
+				end(c);
 			conn_flush(c);
 			if (c->dead)
 				return ERR_IO;
@@ -398,6 +408,8 @@ conn_wait(struct conn *c, int wake_fd, int timeout_ms)
 		if (c->tls != NULL && tls_pending(c->tls) > 0 &&
 		    fill(c, &want))
 			return CONN_READABLE;
+		if (c->at_end)
+			end(c);
 		if (c->dead)
 			break;
 		w = wait_to_read(c, want, wake_fd, end);

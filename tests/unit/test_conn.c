@@ -264,9 +264,13 @@ what_came_before_the_end_is_answered(void **state)
 	assert_int_equal(conn_peek(p->c, false, &s), ERR_OK);
 	conn_take(p->c, s.n);
 	conn_write(p->c, "answer", 6);
+	/* Looking for more does not end it before the answer is complete. */
+	assert_false(conn_has_input(p->c));
+	assert_false(conn_is_dead(p->c));
+	conn_write(p->c, "ed", 2);
 	assert_int_equal(conn_peek(p->c, false, &s), ERR_IO);
 	assert_string_equal(conn_death(p->c), "Connection closed");
-	peer_hears(p, "answer");
+	peer_hears(p, "answered");
 	assert_int_equal(conn_wait(p->c, -1, 1000), CONN_CLOSED);
 }
 
