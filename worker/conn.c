@@ -328,7 +328,7 @@ fill(struct conn *c, short *want)
 
 /* Half closed: answers to what came before still go out. */
 static void
-end(struct conn *c)
+hang_up(struct conn *c)
 {
 	conn_flush(c);
 	conn_kill(c, "Connection closed");
@@ -367,7 +367,7 @@ conn_peek(struct conn *c, bool more, struct span *out)
 			return ERR_LIMIT;
 		while (!fill(c, &want)) {
 			if (c->at_end)
-				end(c);
+				hang_up(c);
 			conn_flush(c);
 			if (c->dead)
 				return ERR_IO;
@@ -409,7 +409,7 @@ conn_wait(struct conn *c, int wake_fd, int timeout_ms)
 		    fill(c, &want))
 			return CONN_READABLE;
 		if (c->at_end)
-			end(c);
+			hang_up(c);
 		if (c->dead)
 			break;
 		w = wait_to_read(c, want, wake_fd, end);
