@@ -6,8 +6,8 @@
  * same folder, anything else is somebody's and stays. <rest> (Dovecot's old
  * ",<dovecot letters>", other programs' notes) stays too.
  *
- * dovecot-keywords: "<number> <keyword>\n", written by rename under the uidlist's
- * lock, read without one.
+ * dovecot-keywords: "<number> <keyword>\n", written by rename under the
+ * uidlist's lock, read without one.
  */
 #include "maildir/flags.h"
 

@@ -79,8 +79,9 @@ struct keywords {
 enum err keywords_read(int dir_fd, struct arena *a, struct keywords *out);
 
 /*
- * Writes numbers 0-25 of `k` as dovecot-keywords, durably, by rename. Needs: the
- * uidlist dotlock. Errors: ERR_IO, ERR_QUOTA, ERR_PERM.
+ * Writes numbers 0-25 of `k` as dovecot-keywords, durably, by rename. Needs:
+ * the uidlist dotlock.
+ * Errors: ERR_IO, ERR_QUOTA, ERR_PERM.
  */
 enum err keywords_write(int dir_fd, const struct keywords *k, bool sync);
 

@@ -108,8 +108,8 @@ same_char(struct span name, size_t i, char c, bool inbox)
 }
 
 /*
- * The wildcard that the run at pattern.p[*at] comes to, and *at moved behind the
- * run: "*" takes everything beside it. 0: no wildcard there.
+ * The wildcard that the run at pattern.p[*at] comes to, and *at moved behind
+ * the run: "*" takes everything beside it. 0: no wildcard there.
  */
 static char
 take_wildcard(struct span pattern, size_t *at)

@@ -76,8 +76,8 @@ next_byte(struct span line, size_t *at, char *c_out)
 }
 
 /*
- * The storage name that a line means, in name (not longer than the line); false:
- * none.
+ * The storage name that a line means, in name (not longer than the line);
+ * false: none.
  */
 static bool
 line_to_name(struct span line, enum form form, char *name, size_t *n_out)

@@ -46,8 +46,8 @@ struct uidlist {
  * `courierimapuiddb`. No lock is needed: the file only grows or is replaced; an
  * unfinished last line is left out. Damaged lines are skipped and logged once
  * with the count; a damaged header is ERR_CORRUPT.
- * Errors: ERR_NOTFOUND no such file; ERR_CORRUPT (logged); ERR_LIMIT larger than
- * 1 GiB; ERR_IO; ERR_PERM.
+ * Errors: ERR_NOTFOUND no such file; ERR_CORRUPT (logged); ERR_LIMIT larger
+ * than 1 GiB; ERR_IO; ERR_PERM.
  */
 enum err uidlist_read(int dir_fd, struct uidlist *out);
 
@@ -68,8 +68,8 @@ bool uidlist_is_current(int dir_fd, const struct uidlist *l);
 
 /*
  * Appends lines to the file in one write, then fdatasync when `sync`; a list
- * that was imported (version 1) is written whole instead. Needs: the dotlock; *l
- * is what the file says (read under the lock) and is updated (its identity,
+ * that was imported (version 1) is written whole instead. Needs: the dotlock;
+ * *l is what the file says (read under the lock) and is updated (its identity,
  * next_uid, entries are NOT added). UIDs of `e` ascend from l->next_uid on.
  * Errors: ERR_QUOTA, ERR_PERM, ERR_IO (also when the file is not the one that
  * was read); ERR_CANNOT a name that no line can hold; after an error the file
@@ -93,9 +93,10 @@ void uidlist_unlock(int dir_fd);
 
 /*
  * The next UIDVALIDITY of the account: dovecot-uidvalidity and the empty file
- * dovecot-uidvalidity.<8 hex>, which is renamed to value + 1 (the rename is what
- * decides between two). Made from the clock when absent; always greater than
- * `above`. Errors: ERR_IO, ERR_PERM, ERR_QUOTA.
+ * dovecot-uidvalidity.<8 hex>, which is renamed to value + 1 (the rename is
+ * what decides between two). Made from the clock when absent; always greater
+ * than `above`.
+ * Errors: ERR_IO, ERR_PERM, ERR_QUOTA.
  */
 enum err uidvalidity_next(int control_fd, uint32_t above, uint32_t *value_out);
 

@@ -1,10 +1,10 @@
 /*
  * The account's counter of UIDVALIDITYs, shared with Dovecot.
  *
- * The name of the empty file dovecot-uidvalidity.<8 hex> is the last value given
- * away; who renames it to a higher one has that value for itself. The file
- * dovecot-uidvalidity (8 hex digits) only remembers which name to try first: it
- * may be old, absent or broken.
+ * The name of the empty file dovecot-uidvalidity.<8 hex> is the last value
+ * given away; who renames it to a higher one has that value for itself. The
+ * file dovecot-uidvalidity (8 hex digits) only remembers which name to try
+ * first: it may be old, absent or broken.
  */
 #include "maildir/uidlist.h"
 

@@ -6,7 +6,7 @@
  *   mailfiles new DIR VALIDITY FLOOR NAME...   write one, UIDs 1, 2 ...
  *   mailfiles append DIR NAME...         under the lock, from the next UID on
  *   mailfiles rewrite DIR FLOOR          under the lock, with another floor
- *   mailfiles hold DIR                   lock, say "held", unlock at end of input
+ *   mailfiles hold DIR                   lock, say "held", unlock at end
  *   mailfiles keywords DIR [NAME...]     write them, or print "<n> <name>"
  *   mailfiles subs DIR [+NAME|-NAME...]  change, then print all
  *   mailfiles validity DIR               print the next UIDVALIDITY
