@@ -61,7 +61,14 @@ class TranscriptFile(pytest.File):
 class TranscriptItem(pytest.Item):
     def runtest(self):
         t = transcripts.Transcript(self.path)
-        if t.config:
+        if os.environ.get("LOFT_VIA") == "tunnel":
+            own = servers.Tunnel(extra="\n".join(t.config) + "\n")
+            try:
+                if not transcripts.play_in_tunnel(self.path, own):
+                    pytest.skip("it is about logging in")
+            finally:
+                drop(own)
+        elif t.config:
             own = servers.Server(extra="\n".join(t.config) + "\n")
             try:
                 transcripts.play(self.path, own, new_user())

@@ -3,9 +3,9 @@ import os
 import time
 
 import pytest
-from helpers import answer, last_words, rss_kib, works
+from helpers import answer, rss_kib, works
 
-from imap import Closed, Imap, Late, search
+from imap import Closed, Late, search
 from maildirs import plain_message
 
 

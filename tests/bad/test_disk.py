@@ -5,7 +5,7 @@ import shutil
 import subprocess
 
 import pytest
-from helpers import last_words, works
+from helpers import works
 
 from imap import Closed, Refused, search, uids_flags
 from maildirs import plain_message
@@ -65,7 +65,7 @@ def test_full_disk(server, user, small_disk):
     assert os.listdir(os.path.join(mail.root, "tmp")) == []
     # Room again: all is well, and nobody's UID has changed.
     os.unlink(filler)
-    c.ok(f"UID STORE 6:* +FLAGS.SILENT (\\Deleted)")
+    c.ok("UID STORE 6:* +FLAGS.SILENT (\\Deleted)")
     c.ok("EXPUNGE")
     assert c.append("INBOX", plain_message(10))[0] == "OK"
     assert search(c, "UID 1:5") == [1, 2, 3, 4, 5]

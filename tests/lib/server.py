@@ -215,6 +215,12 @@ ssl = no
 namespace inbox {{
   inbox = yes
   separator = /
+  mailbox Drafts {{
+    special_use = \\Drafts
+  }}
+  mailbox Sent {{
+    special_use = \\Sent
+  }}
 }}
 """
 
@@ -238,9 +244,11 @@ namespace inbox {{
         theirs.close()
         return p, ours
 
-    def client(self, folder=None, env=None):
+    def client(self, folder=None, env=None, greet=True):
         p, ours = self.spawn(env)
         c = Imap(ours, process=p)
+        if not greet:
+            return c
         greeting = c.greet()
         if not greeting.startswith(b"* PREAUTH"):
             raise AssertionError(f"greeting {greeting!r}")

@@ -132,7 +132,8 @@ class Player:
             self.lines[n] = []
             if how != "connect":
                 c.greet()
-            if how in ("login", "select", "examine"):
+            if how in ("login", "select", "examine") \
+                    and not c.greeting.startswith(b"* PREAUTH"):
                 c.login(self.vars["user"])
             if how in ("select", "examine"):
                 c.ok(f'{how.upper()} "{name}"')
@@ -332,7 +333,22 @@ class Player:
         c.close()
 
 
+    def needs_login(self):
+        return any(how in ("connect", "greet")
+                   for how, _ in self.t.starts.values())
+
+
 def play(path, server, user):
     t = Transcript(path)
     Player(t, server.maildir(user),
            lambda: Imap.connect(server.port), user).play()
+
+
+def play_in_tunnel(path, tunnel):
+    """Without a server; False: the transcript is about logging in."""
+    player = Player(Transcript(path), tunnel.mail,
+                    lambda: tunnel.client(greet=False), "nobody")
+    if player.needs_login():
+        return False
+    player.play()
+    return True
