@@ -110,7 +110,7 @@ class Dovecot:
             kids = subprocess.run(["ps", "-o", "args=", "--ppid",
                                    str(self.pid)], text=True,
                                   capture_output=True).stdout
-            return "dovecot/imap\n" not in kids + "\n"
+            return not any(k.endswith("/imap") for k in kids.split())
         wait_for("the end of Dovecot's sessions", none_left)
 
     def stop(self):
