@@ -532,6 +532,8 @@ conn_start_tls(struct conn *c, struct tls *context, int timeout_ms)
 	const char *why = "";
 	enum err e;
 
+	if (c->deadline_ms != 0 && left_ms(c->deadline_ms) < timeout_ms)
+		timeout_ms = left_ms(c->deadline_ms);
 	conn_flush(c);
 	c->in_at = c->in_n = 0;
 	if (c->dead)

@@ -20,9 +20,7 @@
 #include <string.h>
 
 enum {
-	/* In a row; one more, and it is no client any more. */
-	BAD_BEFORE_LOGIN = 3,
-	BAD_AFTER_LOGIN = 20,
+	BAD_COMMANDS = 3,	/* in a row, before login */
 	FAILED_LOGINS = 3,
 	TLS_TIMEOUT_MS = 30000,
 };
@@ -133,16 +131,17 @@ sync_after(struct session *s, const struct request *q, enum err e)
 		log_debug("the view could not be brought up to date");
 }
 
-/* Bad commands and failed logins end the session when there are too many. */
+/*
+ * Before login, too many bad commands and failed logins end the session. After it
+ * nobody is thrown out for a typing error.
+ */
 static void
 count_errors(struct session *s, enum err e)
 {
 	bool before = s->state == ST_NOAUTH;
 
-	if (e != ERR_SYNTAX)
-		s->bad_commands = 0;
-	else if (++s->bad_commands > (before ? BAD_BEFORE_LOGIN :
-	    BAD_AFTER_LOGIN))
+	s->bad_commands = e == ERR_SYNTAX ? s->bad_commands + 1 : 0;
+	if (before && s->bad_commands >= BAD_COMMANDS)
 		session_bye(s, "Too many invalid commands.",
 		    "Too many invalid commands");
 	if (before && e == ERR_AUTH && s->failed_logins >= FAILED_LOGINS)

@@ -65,14 +65,19 @@ add(struct reader *r, const char *p, size_t n)
 	uint64_t bound = s->state == ST_NOAUTH ? SKIP_BEFORE_LOGIN :
 	    SKIP_AFTER_LOGIN;
 
-	if (r->why == ERR_OK && n > r->max - r->to->n)
-		r->why = ERR_LIMIT;
-	/* CHAR and CHAR8 exclude NUL (RFC 3501 9). */
-	if (r->why == ERR_OK && memchr(p, '\0', n) != NULL)
-		r->why = ERR_SYNTAX;
 	if (r->why == ERR_OK) {
-		buf_add(r->to, p, n);
-		return ERR_OK;
+		size_t fits = r->max - r->to->n < n ? r->max - r->to->n : n;
+		const char *nul = memchr(p, '\0', fits);
+
+		/* What comes before stays: the tag is needed for the answer. */
+		if (nul != NULL)
+			fits = (size_t)(nul - p);
+		buf_add(r->to, p, fits);
+		if (fits == n)
+			return ERR_OK;
+		/* CHAR and CHAR8 exclude NUL (RFC 3501 9). */
+		r->why = nul != NULL ? ERR_SYNTAX : ERR_LIMIT;
+		n -= fits;
 	}
 	r->skipped += n;
 	if (r->skipped <= bound)

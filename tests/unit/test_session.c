@@ -164,7 +164,7 @@ static void
 too_many_bad_commands_end_it(void **state)
 {
 	(void)state;
-	talk("192.0.2.1", "192.0.2.2", "a X\r\nb X\r\nc X\r\nd X\r\n"
+	talk("192.0.2.1", "192.0.2.2", "a X\r\nn NOOP\r\nb X\r\nc X\r\nd X\r\n"
 	    "e NOOP\r\n");
 	assert_matches(answers, "c BAD [^\r]*\r\nd BAD [^\r]*\r\n"
 	    "\\* BYE Too many invalid commands\\.\r\n$");
@@ -198,7 +198,8 @@ secrets_are_not_repeated(void **state)
 {
 	(void)state;
 	talk(NULL, NULL, "a LOGIN anna \"topsecret\" more\r\n"
-	    "b AUTHENTICATE PLAIN topsecret\r\nc LOGIN topsecret\r\n");
+	    "n NOOP\r\nb AUTHENTICATE PLAIN topsecret\r\n"
+	    "m NOOP\r\nc LOGIN topsecret\r\n");
 	assert_null(strstr(answers, "topsecret"));
 	assert_null(strstr(lines, "topsecret"));
 }
