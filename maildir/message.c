@@ -48,13 +48,9 @@ on_sigbus(int sig, siginfo_t *info, void *ctx)
 static void
 catch_sigbus(void)
 {
-	static bool done;
 	struct sigaction sa = { .sa_sigaction = on_sigbus,
 		.sa_flags = SA_SIGINFO };
 
-	if (done)
-		return;
-	done = true;
 	sigemptyset(&sa.sa_mask);
 	if (sigaction(SIGBUS, &sa, NULL) < 0)
 		log_errno("sigaction(SIGBUS)");
@@ -301,7 +297,7 @@ give(struct sender *s, const char *p, size_t n)
 
 /* False: the file does not reach to stored offset `to` any more. */
 static bool
-is_there(struct sender *s, uint64_t to)
+is_there(const struct sender *s, uint64_t to)
 {
 	struct stat st;
 
@@ -309,7 +305,6 @@ is_there(struct sender *s, uint64_t to)
 		return true;
 	if (fstat(s->m->fd, &st) < 0 || (uint64_t)st.st_size < to) {
 		log_error("A message file was truncated while it was sent");
-		s->stop = true;
 		return false;
 	}
 	return true;

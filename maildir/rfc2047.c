@@ -122,6 +122,8 @@ rfc2047_decode(struct span value, struct buf *out)
 	struct span plain = { value.p, 0 };
 	struct word w;
 
+	if (value.n == 0)
+		return;
 	while (value.n > 0) {
 		const char *eq = memchr(value.p, '=', value.n);
 

@@ -286,7 +286,8 @@ read_words(struct reader *r, const char *stop)
 		else
 			buf_add_span(&r->local, read_atom(r));
 		dot = is_dot;
-		buf_add(&r->phrase, r->local.p + n, r->local.n - n);
+		if (r->local.n > n)
+			buf_add(&r->phrase, r->local.p + n, r->local.n - n);
 	}
 }
 
