@@ -1,0 +1,362 @@
+/*
+ * The way of an attempt: the name is normalised, the passdbs are asked one after
+ * the other until one agrees, the userdbs say who the user is.
+ */
+#include "daemon/auth.h"
+
+#include "common/log.h"
+#include "daemon/auth_file.h"
+#include "daemon/password.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* "passwd-file(u,192.0.2.1,<session>): text": fail2ban reads it. */
+static void
+say(const struct attempt *t, const char *driver, const char *text)
+{
+	log_info("%s(%s,%s%s%s%s): %s", driver,
+	    log_text(span_of(t->user != NULL ? t->user : t->tried)), t->remote,
+	    *t->session != '\0' ? ",<" : "", t->session,
+	    *t->session != '\0' ? ">" : "", text);
+}
+
+static struct config_vars
+vars_of(const struct attempt *t, const char *home)
+{
+	return (struct config_vars){
+		.user = t->user, .home = home, .service = "imap",
+		.local_ip = t->local, .remote_ip = t->remote,
+		.session = t->session, .mechanism = t->mechanism,
+	};
+}
+
+/* ---- the name ---- */
+
+static bool
+has_only(const char *name, const char *allowed)
+{
+	return *allowed == '\0' || name[strspn(name, allowed)] == '\0';
+}
+
+static enum err
+normalise(struct attempt *t)
+{
+	struct config_vars vars = { .user = t->tried, .service = "imap" };
+	enum err e;
+
+	if (!has_only(t->tried, auth_cfg->auth_username_chars)) {
+		say(t, "auth", "Username contains a character that "
+		    "auth_username_chars does not allow");
+		return ERR_AUTH;
+	}
+	if (*auth_cfg->auth_username_format == '\0') {
+		t->user = t->tried;
+		return ERR_OK;
+	}
+	e = config_expand(auth_cfg->auth_username_format, &vars, &t->arena,
+	    &t->user);
+	return e == ERR_OK && *t->user != '\0' ? ERR_OK : ERR_AUTH;
+}
+
+/* ---- passdb ---- */
+
+static const struct config_passdb *
+passdb_at(unsigned number)
+{
+	const struct config_passdb *p = auth_cfg->passdb;
+
+	while (p != NULL && number-- > 0)
+		p = p->next;
+	return p;
+}
+
+static enum err
+find_entry(struct attempt *t, const char *path_template, const char *format,
+    bool fresh, struct auth_entry *entry)
+{
+	struct config_vars vars = vars_of(t, NULL);
+	const char *path, *key;
+	enum err e;
+
+	if ((e = config_expand(path_template, &vars, &t->arena, &path)) !=
+	    ERR_OK || (e = config_expand(format, &vars, &t->arena, &key)) !=
+	    ERR_OK)
+		return e == ERR_PERM ? ERR_NOTFOUND : ERR_UNAVAIL;
+	return auth_file_find(path, t->user, span_of(key), fresh,
+	    auth_open_passwd, entry);
+}
+
+/* Puts what is to be compared into t->stored and t->extra. */
+static enum err
+ask(struct attempt *t, const struct config_passdb *p, bool fresh)
+{
+	struct auth_entry entry;
+	enum err e;
+
+	t->stored = t->extra = SPAN_NONE;
+	if (strcmp(p->driver, "static") == 0) {
+		t->stored = arena_span(&t->arena, span_of(p->password));
+		t->extra = arena_span(&t->arena, span_of(p->fields));
+		return ERR_OK;
+	}
+	if ((e = find_entry(t, p->path, p->username_format, fresh, &entry)) !=
+	    ERR_OK)
+		return e;
+	/* With an explicit scheme: helpers do not know the default. */
+	if (entry.password.n > 0 && *entry.password.p != '{')
+		t->stored = span_of(arena_printf(&t->arena, "{%s}%.*s",
+		    p->scheme, (int)entry.password.n, entry.password.p));
+	else
+		t->stored = arena_span(&t->arena, entry.password);
+	t->extra = arena_span(&t->arena, entry.extra);
+	return ERR_OK;
+}
+
+static bool
+needs_no_password(const struct attempt *t, const struct config_passdb *p)
+{
+	struct span value;
+
+	if (p->nopassword)
+		return true;
+	return strcmp(p->driver, "static") != 0 &&
+	    auth_extra(t->extra, "nopassword", &value) &&
+	    !span_ieq(value, SPAN("n")) && !span_ieq(value, SPAN("no"));
+}
+
+static bool
+in_network(const char *address, struct span net)
+{
+	unsigned char a[16], b[16];
+	struct span bits = net, host = span_cut(&bits, '/');
+	char text[64];
+	uint64_t n;
+	int family = strchr(address, ':') != NULL ? AF_INET6 : AF_INET;
+	size_t bytes = family == AF_INET6 ? 16 : 4;
+
+	if (span_eq(net, SPAN("local")))
+		return *address == '\0';
+	if (host.n >= sizeof(text))
+		return false;
+	memcpy(text, host.p, host.n);
+	text[host.n] = '\0';
+	n = bytes * 8;
+	if ((bits.p != NULL && !span_to_u64(bits, bytes * 8, &n)) ||
+	    inet_pton(family, address, a) != 1 ||
+	    inet_pton(family, text, b) != 1)
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		unsigned char bit = (unsigned char)(0x80 >> (i % 8));
+
+		if ((a[i / 8] & bit) != (b[i / 8] & bit))
+			return false;
+	}
+	return true;
+}
+
+static bool
+from_allowed_network(const struct attempt *t)
+{
+	struct span nets;
+
+	if (!auth_extra(t->extra, "allow_nets", &nets))
+		return true;
+	while (nets.p != NULL)
+		if (in_network(t->remote, span_cut(&nets, ',')))
+			return true;
+	return false;
+}
+
+/* ---- userdb ---- */
+
+struct identity {
+	const char *uid, *gid, *home, *mail;
+};
+
+static enum err
+fill(struct attempt *t, const char *template, const char *home,
+    const char **out)
+{
+	struct config_vars vars = vars_of(t, home);
+
+	if (*out != NULL || template == NULL || *template == '\0')
+		return ERR_OK;
+	return config_expand(template, &vars, &t->arena, out);
+}
+
+static const char *
+own(struct attempt *t, struct span s)
+{
+	return s.n == 0 ? NULL : arena_cstr(&t->arena, s);
+}
+
+static enum err
+ask_userdb(struct attempt *t, const struct config_userdb *u,
+    struct identity *id)
+{
+	struct auth_entry entry;
+	struct span value;
+	enum err e;
+
+	*id = (struct identity){ 0 };
+	if (strcmp(u->driver, "passwd-file") == 0) {
+		if ((e = find_entry(t, u->path, u->username_format, false,
+		    &entry)) != ERR_OK)
+			return e;
+		id->uid = own(t, entry.uid);
+		id->gid = own(t, entry.gid);
+		id->home = own(t, entry.home);
+		if (auth_extra(entry.extra, "userdb_mail", &value))
+			id->mail = own(t, value);
+		if (auth_extra(entry.extra, "userdb_home", &value))
+			id->home = own(t, value);
+		if (auth_extra(entry.extra, "userdb_uid", &value))
+			id->uid = own(t, value);
+		if (auth_extra(entry.extra, "userdb_gid", &value))
+			id->gid = own(t, value);
+	}
+	if ((e = fill(t, u->home, NULL, &id->home)) != ERR_OK ||
+	    (e = fill(t, u->uid, id->home, &id->uid)) != ERR_OK ||
+	    (e = fill(t, u->gid, id->home, &id->gid)) != ERR_OK)
+		return ERR_UNAVAIL;
+	/* A mail location is expanded where it is taken apart (home). */
+	if (id->mail == NULL)
+		id->mail = u->mail;
+	return ERR_OK;
+}
+
+static void
+look_up_user(struct attempt *t)
+{
+	struct identity id = { 0 };
+	enum err e = auth_cfg->userdb == NULL ? ERR_OK : ERR_NOTFOUND;
+
+	for (const struct config_userdb *u = auth_cfg->userdb;
+	    u != NULL && e == ERR_NOTFOUND; u = u->next) {
+		e = ask_userdb(t, u, &id);
+		if (e == ERR_NOTFOUND)
+			say(t, u->driver, "unknown user in userdb");
+	}
+	if (e == ERR_OK && (fill(t, auth_cfg->mail_home, NULL, &id.home) !=
+	    ERR_OK || fill(t, auth_cfg->mail_uid, id.home, &id.uid) !=
+	    ERR_OK || fill(t, auth_cfg->mail_gid, id.home, &id.gid) != ERR_OK))
+		e = ERR_UNAVAIL;
+	if (e != ERR_OK) {
+		say(t, "userdb", "the password was right, but no userdb says "
+		    "who the user is");
+		auth_fail(t, FAILURE_TEMPORARY);
+		return;
+	}
+	auth_open_account(t, id.uid == NULL ? "" : id.uid,
+	    id.gid == NULL ? "" : id.gid, id.home == NULL ? "" : id.home,
+	    id.mail == NULL ? "" : id.mail);
+}
+
+/* ---- the way ---- */
+
+static void
+agreed(struct attempt *t, const struct config_passdb *p)
+{
+	struct span value;
+	const char *driver = p->driver;
+
+	if (!from_allowed_network(t)) {
+		say(t, driver, "allow_nets check failed: IP not in allowed "
+		    "networks");
+		auth_fail(t, FAILURE_PASSWORD);
+		return;
+	}
+	if (auth_extra(t->extra, "nologin", &value)) {
+		say(t, driver, "User login is disabled (nologin)");
+		auth_fail(t, FAILURE_DISABLED);
+		return;
+	}
+	if (auth_extra(t->extra, "user", &value) && value.n > 0)
+		t->user = arena_cstr(&t->arena, value);
+	if (t->sasl.authzid.n > 0 &&
+	    !span_eq(buf_span(&t->sasl.authzid), span_of(t->tried)) &&
+	    !span_eq(buf_span(&t->sasl.authzid), span_of(t->user))) {
+		say(t, driver, "logging in as somebody else is not allowed");
+		auth_fail(t, FAILURE_PASSWORD);
+		return;
+	}
+	look_up_user(t);
+}
+
+static void next_passdb(struct attempt *t);
+
+void
+auth_verified(struct attempt *t, enum err result)
+{
+	const struct config_passdb *p = passdb_at(t->passdb);
+	struct span before = t->stored;
+
+	if (p == NULL) {
+		/* The configuration changed under the attempt. */
+		auth_fail(t, FAILURE_TEMPORARY);
+		return;
+	}
+	if (result == ERR_OK) {
+		agreed(t, p);
+		return;
+	}
+	if (result == ERR_NOTFOUND || result == ERR_CORRUPT) {
+		log_error("%s(%s): password scheme %s is %s", p->driver,
+		    log_text(span_of(t->user)), password_scheme(t->stored,
+		    "PLAIN"), result == ERR_NOTFOUND ? "unknown" :
+		    "not what the stored form looks like");
+		t->temporary = result == ERR_NOTFOUND;
+	} else if (strcmp(p->driver, "passwd-file") == 0 &&
+	    ask(t, p, true) == ERR_OK && !span_eq(before, t->stored)) {
+		/* The file changed a moment ago. */
+		auth_verify(t);
+		return;
+	} else {
+		say(t, p->driver, "Password mismatch");
+	}
+	t->passdb++;
+	next_passdb(t);
+}
+
+static void
+next_passdb(struct attempt *t)
+{
+	const struct config_passdb *p;
+	enum err e;
+
+	for (; (p = passdb_at(t->passdb)) != NULL; t->passdb++) {
+		if ((e = ask(t, p, false)) == ERR_NOTFOUND)
+			e = ask(t, p, true);
+		if (e == ERR_NOTFOUND) {
+			say(t, p->driver, "unknown user");
+			continue;
+		}
+		if (e != ERR_OK) {
+			t->temporary = true;
+			continue;
+		}
+		if (needs_no_password(t, p))
+			agreed(t, p);
+		else
+			auth_verify(t);
+		return;
+	}
+	auth_fail(t, t->temporary ? FAILURE_TEMPORARY : FAILURE_PASSWORD);
+}
+
+void
+auth_check(struct attempt *t)
+{
+	t->tried = arena_cstr(&t->arena, buf_span(&t->sasl.user));
+	t->passdb = 0;
+	t->temporary = false;
+	t->user = NULL;
+	if (normalise(t) != ERR_OK) {
+		auth_fail(t, FAILURE_PASSWORD);
+		return;
+	}
+	next_passdb(t);
+}

@@ -1,0 +1,456 @@
+/*
+ * The home role: opens account directories with the user's own rights and hands
+ * the descriptors to workers. It hears auth and the master only.
+ *
+ * As root each directory becomes a detached mount (nosuid, nodev, noexec), where
+ * `..` leads nowhere; id-mapped when its owner is not the worker: a user namespace
+ * per owner that swaps the two, kept as long as it is in use now and then. Without
+ * root, or on a kernel that cannot, it is a plain descriptor.
+ */
+#include "common/arena.h"
+#include "common/config.h"
+#include "common/fsutil.h"
+#include "common/handover.h"
+#include "common/ipc.h"
+#include "common/log.h"
+#include "common/place.h"
+#include "common/privs.h"
+#include "common/sandbox.h"
+#include "daemon/role.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <poll.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/fsuid.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { NAMESPACES = 1024 };
+
+/* Who asks for an account, as auth says. */
+struct request {
+	const char *user, *uid_text, *gid_text, *home, *mail;
+	const char *remote, *local, *session;
+	uid_t uid;
+	gid_t gid;
+};
+
+static struct {
+	uid_t uid;
+	gid_t gid;
+	int fd;
+	uint64_t used;
+} namespaces[NAMESPACES];
+static size_t n_namespaces;
+static uint64_t uses;
+
+static struct config *cfg;
+static bool is_root, can_mount;
+static uid_t worker_uid;
+static gid_t worker_gid;
+static struct ipc_message message;
+
+/* ---- identity ---- */
+
+static enum err
+identify(struct request *r)
+{
+	gid_t primary = (gid_t)-1;
+	struct passwd *pw;
+
+	r->uid = geteuid();
+	r->gid = getegid();
+	if (*r->uid_text == '\0') {
+		if (!is_root)
+			return ERR_OK;
+		log_error("user %s has no uid: give userdb a uid, or set "
+		    "mail_uid", log_text(span_of(r->user)));
+		return ERR_NOTFOUND;
+	}
+	if (place_uid(r->uid_text, &r->uid, &primary) != ERR_OK ||
+	    (*r->gid_text != '\0' &&
+	    place_gid(r->gid_text, &r->gid) != ERR_OK)) {
+		log_error("user %s: uid %s or gid %s does not exist",
+		    log_text(span_of(r->user)), log_text(span_of(r->uid_text)),
+		    log_text(span_of(r->gid_text)));
+		return ERR_NOTFOUND;
+	}
+	if (*r->gid_text == '\0') {
+		if (primary == (gid_t)-1 && (pw = getpwuid(r->uid)) != NULL)
+			primary = pw->pw_gid;
+		r->gid = primary == (gid_t)-1 ? (gid_t)r->uid : primary;
+	}
+	if (r->uid < cfg->first_valid_uid || (cfg->last_valid_uid != 0 &&
+	    r->uid > cfg->last_valid_uid)) {
+		log_error("user %s: uid %u is not permitted (first_valid_uid "
+		    "%llu, last_valid_uid %llu)", log_text(span_of(r->user)),
+		    (unsigned)r->uid, (unsigned long long)cfg->first_valid_uid,
+		    (unsigned long long)cfg->last_valid_uid);
+		return ERR_PERM;
+	}
+	if (!is_root && r->uid != geteuid()) {
+		log_error("user %s: cannot serve uid %u, because loftd runs as "
+		    "uid %u and not as root", log_text(span_of(r->user)),
+		    (unsigned)r->uid, (unsigned)geteuid());
+		return ERR_PERM;
+	}
+	return ERR_OK;
+}
+
+/* Files are looked up as this user; capabilities to override go with it. */
+static enum err
+as_user(uid_t uid, gid_t gid)
+{
+	if (!is_root)
+		return ERR_OK;
+	setfsgid(gid);
+	setfsuid(uid);
+	/* The calls do not say whether they worked; asking does. */
+	if ((uid_t)setfsuid((uid_t)-1) == uid &&
+	    (gid_t)setfsgid((gid_t)-1) == gid)
+		return ERR_OK;
+	log_error("cannot take the rights of uid %u", (unsigned)uid);
+	return ERR_PERM;
+}
+
+static void
+as_myself(void)
+{
+	if (!is_root)
+		return;
+	setfsuid(0);
+	setfsgid(0);
+}
+
+/* ---- mounts ---- */
+
+static int
+namespace_for(uid_t uid, gid_t gid)
+{
+	size_t oldest = 0, i;
+
+	for (i = 0; i < n_namespaces; i++) {
+		if (namespaces[i].uid == uid && namespaces[i].gid == gid) {
+			namespaces[i].used = ++uses;
+			return namespaces[i].fd;
+		}
+		if (namespaces[i].used < namespaces[oldest].used)
+			oldest = i;
+	}
+	if (n_namespaces < NAMESPACES) {
+		i = n_namespaces++;
+	} else {
+		i = oldest;
+		close(namespaces[i].fd);
+	}
+	namespaces[i].uid = uid;
+	namespaces[i].gid = gid;
+	namespaces[i].used = ++uses;
+	if (privs_swap_namespace(worker_uid, worker_gid, uid, gid,
+	    &namespaces[i].fd) != ERR_OK) {
+		namespaces[i] = namespaces[--n_namespaces];
+		return -1;
+	}
+	return namespaces[i].fd;
+}
+
+/* A detached copy of the mount that dir is on, beginning at dir. */
+static int
+clone_tree(int dir, const char *path, struct mount_attr *attr)
+{
+	static const unsigned depths[] = { AT_RECURSIVE, 0 };
+
+	/*
+	 * A file system mounted further down may not allow id-mapping: then
+	 * without it, and what is mounted there is not to be had.
+	 */
+	for (size_t i = 0; i < 2; i++) {
+		int tree = open_tree(dir, "", AT_EMPTY_PATH | depths[i] |
+		    OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+
+		if (tree < 0) {
+			log_errno("cannot make a mount of %s", path);
+			return -1;
+		}
+		if (mount_setattr(tree, "", AT_EMPTY_PATH | depths[i], attr,
+		    sizeof(*attr)) == 0)
+			return tree;
+		if (depths[i] == 0 || errno != EINVAL)
+			log_errno("cannot confine the mount of %s (file "
+			    "system without id-mapping?)", path);
+		close(tree);
+	}
+	return -1;
+}
+
+/* Takes dir over; gives a descriptor for a worker, or -1. */
+static int
+confine(int dir, const char *path, const struct request *r)
+{
+	struct mount_attr attr = {
+		.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
+		    MOUNT_ATTR_NOEXEC,
+	};
+	bool foreign = is_root &&
+	    (r->uid != worker_uid || r->gid != worker_gid);
+	int tree, fd = -1, ns;
+
+	if (!is_root || (!can_mount && !foreign))
+		return dir;
+	if (foreign) {
+		if ((ns = namespace_for(r->uid, r->gid)) < 0) {
+			close(dir);
+			return -1;
+		}
+		attr.attr_set |= MOUNT_ATTR_IDMAP;
+		attr.userns_fd = (uint64_t)ns;
+	}
+	tree = clone_tree(dir, path, &attr);
+	close(dir);
+	if (tree < 0)
+		return -1;
+	/* One that can be read and synced, in the same mount. */
+	fd = openat(tree, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		log_errno("cannot open the mount of %s", path);
+	close(tree);
+	return fd;
+}
+
+static enum err
+open_one(const char *path, const struct request *r, int *fd_out)
+{
+	enum err e;
+	int dir;
+
+	*fd_out = -1;
+	if (path == NULL)
+		return ERR_OK;
+	if ((e = as_user(r->uid, r->gid)) == ERR_OK)
+		e = place_open_dir(path, &dir);
+	as_myself();
+	if (e != ERR_OK)
+		return e;
+	*fd_out = confine(dir, path, r);
+	return *fd_out >= 0 ? ERR_OK : ERR_UNAVAIL;
+}
+
+/* ---- requests ---- */
+
+static enum err
+open_all(struct request *r, struct arena *a, int fd[3])
+{
+	struct place_paths paths;
+	char uid[16];
+	struct config_vars vars = {
+		.user = r->user, .home = *r->home != '\0' ? r->home : NULL,
+		.service = "imap", .local_ip = r->local,
+		.remote_ip = r->remote, .session = r->session,
+		.mechanism = "", .uid = uid,
+	};
+	enum err e;
+
+	if ((e = identify(r)) != ERR_OK)
+		return e;
+	snprintf(uid, sizeof(uid), "%u", (unsigned)r->uid);
+	if ((e = place_find(cfg, &vars, r->mail, a, &paths)) != ERR_OK ||
+	    (e = open_one(paths.root, r, &fd[0])) != ERR_OK ||
+	    (e = open_one(paths.control, r, &fd[1])) != ERR_OK)
+		return e;
+	return open_one(paths.index, r, &fd[2]);
+}
+
+static void
+open_account(int auth_fd)
+{
+	struct ipc_request answer = { .id = message.body.request.id };
+	struct request r = { 0 };
+	struct arena a = { 0 };
+	const char **texts[] = {
+		&r.user, &r.uid_text, &r.gid_text, &r.home, &r.mail, &r.remote,
+		&r.local, &r.session,
+	};
+	int fd[3] = { -1, -1, -1 }, given[3], worker = message.fd[0];
+	unsigned n = 0;
+	enum err e;
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
+		*texts[i] = ipc_text(&message.tail);
+	e = worker < 0 ? ERR_SYNTAX : open_all(&r, &a, fd);
+	if (e == ERR_OK) {
+		struct ipc_request account = { 0 };
+		struct span name = span_of(r.user);
+
+		for (int i = 0; i < 3; i++)
+			if (fd[i] >= 0) {
+				account.which |= 1U << i;
+				given[n++] = fd[i];
+			}
+		e = name.n > 1024 ? ERR_LIMIT : ipc_send(worker, MSG_ACCOUNT,
+		    &account, name, given, n);
+	}
+	for (int i = 0; i < 3; i++)
+		if (fd[i] >= 0)
+			close(fd[i]);
+	ipc_close_fds(&message);
+	arena_free(&a);
+	answer.result = (uint32_t)e;
+	if (ipc_send(auth_fd, MSG_OPENED, &answer, SPAN_NONE, NULL, 0) !=
+	    ERR_OK)
+		log_debug("auth does not hear");
+}
+
+/* Whether the configuration names this file for this user. */
+static bool
+is_passwd_file(const char *path, const char *user, struct arena *a)
+{
+	struct config_vars vars = { .user = user, .service = "imap" };
+	const char *named;
+
+	for (const struct config_passdb *p = cfg->passdb; p != NULL;
+	    p = p->next)
+		if (p->path != NULL && config_expand(p->path, &vars, a,
+		    &named) == ERR_OK && strcmp(named, path) == 0)
+			return true;
+	for (const struct config_userdb *u = cfg->userdb; u != NULL;
+	    u = u->next)
+		if (u->path != NULL && config_expand(u->path, &vars, a,
+		    &named) == ERR_OK && strcmp(named, path) == 0)
+			return true;
+	return false;
+}
+
+static void
+open_passwd(int auth_fd)
+{
+	struct ipc_request answer = { .id = message.body.request.id };
+	struct arena a = { 0 };
+	const char *user = ipc_text(&message.tail);
+	const char *path = ipc_text(&message.tail);
+	int fd = -1;
+
+	answer.result = ERR_OK;
+	if (!is_passwd_file(path, user, &a)) {
+		log_error("auth asks for %s, which is no passwd-file of the "
+		    "configuration", log_text(span_of(path)));
+		answer.result = ERR_PERM;
+	} else if ((fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK |
+	    O_NOCTTY)) < 0) {
+		answer.result = (uint32_t)fs_err(errno);
+		log_errno("cannot open the passwd-file %s", path);
+	}
+	if (ipc_send(auth_fd, MSG_PASSWD, &answer, SPAN_NONE, &fd,
+	    fd >= 0 ? 1 : 0) != ERR_OK)
+		log_debug("auth does not hear");
+	if (fd >= 0)
+		close(fd);
+	arena_free(&a);
+}
+
+/* ---- start ---- */
+
+/* What this kernel and these rights allow, by trying on our own root directory. */
+static unsigned
+try_mounts(void)
+{
+	struct mount_attr attr = { .attr_set = MOUNT_ATTR_NOSUID };
+	unsigned confined = 0;
+	int tree = -1, ns = -1;
+
+	if (!is_root || cfg->confinement == CONFINEMENT_OFF)
+		return 0;
+	tree = open_tree(FD_EMPTY, "", AT_EMPTY_PATH | OPEN_TREE_CLONE |
+	    OPEN_TREE_CLOEXEC);
+	if (tree >= 0 && mount_setattr(tree, "", AT_EMPTY_PATH, &attr,
+	    sizeof(attr)) == 0)
+		confined |= CONFINED_MOUNTS;
+	if (confined != 0 && privs_swap_namespace(worker_uid, worker_gid,
+	    worker_uid + 1, worker_gid + 1, &ns) == ERR_OK) {
+		attr.attr_set = MOUNT_ATTR_IDMAP;
+		attr.userns_fd = (uint64_t)ns;
+		if (mount_setattr(tree, "", AT_EMPTY_PATH, &attr,
+		    sizeof(attr)) == 0)
+			confined |= CONFINED_IDMAP;
+		close(ns);
+	}
+	if (tree >= 0)
+		close(tree);
+	can_mount = (confined & CONFINED_MOUNTS) != 0;
+	if (confined != (CONFINED_MOUNTS | CONFINED_IDMAP))
+		log_warn("accounts are handed out %s: the kernel or the rights "
+		    "of this process allow no more", can_mount ?
+		    "as mounts that cannot be id-mapped" :
+		    "as plain directories");
+	return confined;
+}
+
+static bool
+hear_auth(int fd)
+{
+	if (ipc_receive(fd, ROLE_AUTH, ROLE_HOME, &message) != ERR_OK)
+		return false;
+	if (message.kind == MSG_OPEN_ACCOUNT)
+		open_account(fd);
+	else if (message.kind == MSG_OPEN_PASSWD)
+		open_passwd(fd);
+	ipc_close_fds(&message);
+	return true;
+}
+
+static bool
+hear_master(int *auth_fd)
+{
+	if (ipc_receive(FD_CONTROL, ROLE_MASTER, ROLE_HOME, &message) !=
+	    ERR_OK)
+		return false;
+	if (message.kind == MSG_CONFIG) {
+		role_reconfigure(&cfg, &message, "home: ");
+	} else if (message.kind == MSG_PEER && message.fd[0] >= 0) {
+		if (*auth_fd >= 0)
+			close(*auth_fd);
+		*auth_fd = message.fd[0];
+		message.fd[0] = -1;
+	}
+	ipc_close_fds(&message);
+	return true;
+}
+
+int
+home_main(struct config *config)
+{
+	struct pollfd fds[2] = {
+		{ FD_CONTROL, POLLIN, 0 }, { FD_PEER, POLLIN, 0 },
+	};
+	bool fixed;
+
+	cfg = config;
+	is_root = geteuid() == 0;
+	umask(077);
+	if (is_root && setgroups(0, NULL) < 0)
+		fatal_errno("cannot give up supplementary groups");
+	if (place_worker(cfg, &worker_uid, &worker_gid, &fixed) != ERR_OK)
+		return 78;
+	privs_allow_files(4096);
+	/* Name services are loaded on first use: before the filter. */
+	if (getpwnam("no-such-user") != NULL ||
+	    getgrnam("no-such-group") != NULL)
+		log_debug("strange names are known here");
+	if (role_confine_with(cfg, "home", try_mounts()) != ERR_OK)
+		return 75;
+	for (;;) {
+		if (poll(fds, 2, -1) < 0 && errno != EINTR)
+			fatal_errno("cannot wait");
+		if (fds[0].revents != 0 && !hear_master(&fds[1].fd))
+			return 0;
+		if (fds[1].fd >= 0 && fds[1].revents != 0 &&
+		    !hear_auth(fds[1].fd)) {
+			close(fds[1].fd);
+			fds[1].fd = -1;
+		}
+	}
+}

@@ -1,0 +1,67 @@
+/* loftd -i: what one connection on descriptor 0 needs, and no more. */
+#include "daemon/master.h"
+
+#include "common/handover.h"
+#include "common/log.h"
+#include "daemon/children.h"
+#include "daemon/spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* A directory without a name: nobody can put anything into it. */
+static int
+nameless_directory(void)
+{
+	char path[] = "/tmp/loft-empty-XXXXXX";
+	int fd;
+
+	if (mkdtemp(path) == NULL)
+		return -1;
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	rmdir(path);
+	return fd;
+}
+
+int
+master_inetd(const char *config_path)
+{
+	const char *argv[] = { "loft-worker", "-i", NULL };
+	static struct master m;
+	int config, status = 0;
+	pid_t pid;
+
+	/* Descriptor 2 may be the client's, too. */
+	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	struct stat in, err;
+	if (fstat(STDIN_FILENO, &in) == 0 && fstat(STDERR_FILENO, &err) == 0 &&
+	    in.st_dev == err.st_dev && in.st_ino == err.st_ino)
+		dup2(null, STDERR_FILENO);
+	log_open(STDERR_FILENO, false, NULL);
+	m.inetd = true;
+	m.config_path = config_path;
+	master_set_up(&m);
+	if (master_load(config_path, &m.cfg, NULL) != ERR_OK)
+		return 78;
+	if (master_open_log(m.cfg) != ERR_OK)
+		return 75;
+	handover_log(m.cfg, "inetd: ");
+	m.empty_fd = nameless_directory();
+	if (children_prepare(&m) != ERR_OK ||
+	    children_start_role(&m, master_role(&m, ROLE_HOME)) != ERR_OK ||
+	    children_start_role(&m, master_role(&m, ROLE_AUTH)) != ERR_OK ||
+	    handover_config_fd(m.cfg, &config) != ERR_OK)
+		return 75;
+	int fds[] = { -1, config, m.auth_door[0], -1, m.empty_fd };
+	if (spawn(spawn_worker_path(), argv, fds, 5, STDIN_FILENO, &pid) !=
+	    ERR_OK)
+		return 75;
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	master_end_roles(&m);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 75;
+}

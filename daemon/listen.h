@@ -1,0 +1,40 @@
+/* Opens, keeps and closes the listening sockets named in the configuration. */
+#ifndef DAEMON_LISTEN_H
+#define DAEMON_LISTEN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/socket.h>
+
+#include "common/err.h"
+
+struct config;
+
+enum { LISTEN_MAX = 60 };
+
+struct listener {
+	int fd;
+	bool tls;		/* from the first byte */
+	struct sockaddr_storage address;
+	socklen_t address_bytes;
+};
+
+struct listeners {
+	struct listener at[LISTEN_MAX];
+	size_t n;
+};
+
+/* Sockets that systemd handed down (LISTEN_FDS), any number; found by address later. */
+void listen_inherit(struct listeners *out);
+
+/*
+ * Makes *set what the configuration wants: sockets whose address is wanted still are
+ * kept (and so are connections waiting in them), others are opened and closed. The
+ * order is: plain ones, then TLS. Errors: ERR_IO (logged): an address cannot be had,
+ * nothing changed.
+ */
+enum err listen_update(const struct config *cfg, struct listeners *set);
+
+void listen_close(struct listeners *set);
+
+#endif

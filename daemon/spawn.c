@@ -1,0 +1,110 @@
+/* Forks and executes one program with exactly its descriptors. */
+#include "daemon/spawn.h"
+
+#include "common/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#ifndef LOFT_LIBEXECDIR
+#define LOFT_LIBEXECDIR "/usr/libexec/loft"
+#endif
+
+enum { SAFE_FD = 200, FDS_MAX = 80 };
+
+extern char **environ;
+
+/* The time zone, and what test builds listen to. */
+static void
+keep_environment(char **out)
+{
+	static const char *const kept[] = {
+		"TZ=", "LOFT_KILL=", "ASAN_OPTIONS=", "UBSAN_OPTIONS=",
+		"LSAN_OPTIONS=",
+	};
+
+	for (size_t i = 0; i < sizeof(kept) / sizeof(*kept); i++)
+		for (char **e = environ; *e != NULL; e++)
+			if (strncmp(*e, kept[i], strlen(kept[i])) == 0) {
+				*out++ = *e;
+				break;
+			}
+	*out = NULL;
+}
+
+__attribute__((noreturn)) static void
+become(const char *path, const char *const *argv, const int *fds,
+    size_t n_fds, int in_fd)
+{
+	char *env[8] = { (char *)(uintptr_t)"PATH=/usr/bin:/bin" };
+	sigset_t none;
+
+	/* Out of the way first: a target number may be another one's source. */
+	int safe[FDS_MAX];
+	for (size_t i = 0; i < n_fds; i++)
+		safe[i] = fds[i] < 0 ? -1 :
+		    fcntl(fds[i], F_DUPFD, SAFE_FD);
+	if (in_fd >= 0) {
+		dup2(in_fd, STDIN_FILENO);
+		dup2(in_fd, STDOUT_FILENO);
+	}
+	for (size_t i = 0; i < n_fds; i++) {
+		if (safe[i] < 0)
+			close(3 + (int)i);
+		else
+			dup2(safe[i], 3 + (int)i);
+	}
+	close_range(3 + (unsigned)n_fds, UINT_MAX, 0);
+	setpgid(0, 0);
+	signal(SIGPIPE, SIG_DFL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	keep_environment(env + 1);
+	execve(path, (char *const *)(uintptr_t)argv, env);
+	log_errno("cannot execute %s", path);
+	_exit(127);
+}
+
+enum err
+spawn(const char *path, const char *const *argv, const int *fds, size_t n_fds,
+    int in_fd, pid_t *pid_out)
+{
+	if (n_fds > FDS_MAX) {
+		log_error("too many descriptors for %s", path);
+		return ERR_IO;
+	}
+	*pid_out = fork();
+	if (*pid_out == 0)
+		become(path, argv, fds, n_fds, in_fd);
+	if (*pid_out < 0) {
+		log_errno("cannot fork for %s", path);
+		return ERR_IO;
+	}
+	/* Here too: whoever comes first, so that a signal to the group works. */
+	setpgid(*pid_out, *pid_out);
+	return ERR_OK;
+}
+
+const char *
+spawn_worker_path(void)
+{
+	static char path[PATH_MAX + 16];
+	ssize_t n = readlink("/proc/self/exe", path, PATH_MAX);
+	char *slash;
+
+	if (n > 0) {
+		path[n] = '\0';
+		slash = strrchr(path, '/');
+		snprintf(slash + 1, 16, "loft-worker");
+		if (access(path, X_OK) == 0)
+			return path;
+	}
+	snprintf(path, sizeof(path), "%s/loft-worker", LOFT_LIBEXECDIR);
+	return path;
+}
