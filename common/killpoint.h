@@ -1,7 +1,8 @@
 /*
  * Places where the crash tests kill a process: nothing at all in an ordinary
- * build. With LOFT_TEST_HOOKS, LOFT_KILL="name:3" in the environment kills the
- * process (SIGKILL) when it comes by that name for the third time.
+ * build. With LOFT_TEST_HOOKS, LOFT_KILL="name:3" in the environment ends the
+ * process at once (no handlers, no flushes: what SIGKILL would leave) when it comes
+ * by that name for the third time; "*" counts all names.
  */
 #ifndef COMMON_KILLPOINT_H
 #define COMMON_KILLPOINT_H
