@@ -15,6 +15,7 @@ struct expanding {
 	struct arena *arena;
 	struct buf out;
 	bool is_path;
+	unsigned dots;		/* in the homes put in: those are in order */
 	const char *why;	/* it cannot be done */
 	bool leaves;		/* because the name would lead out of the path */
 };
@@ -309,6 +310,20 @@ read_width(const char **p)
 	return w;
 }
 
+/* "." and ".." between slashes. */
+static unsigned
+dots(struct span path)
+{
+	unsigned n = 0;
+
+	while (path.p != NULL) {
+		struct span part = span_cut(&path, '/');
+
+		n += span_eq(part, SPAN(".")) || span_eq(part, SPAN(".."));
+	}
+	return n;
+}
+
 /* Puts a value in, unless it leads out of the path. */
 static bool
 put(struct expanding *x, struct span value, bool from_user)
@@ -363,25 +378,14 @@ variable(struct expanding *x, const char **p)
 			return fail(x, all, "is not known");
 		++*p;
 	}
-	if (span_eq(name, SPAN("home")) && (value.p == NULL || value.n == 0))
-		return fail(x, all, "is needed and the user has no home");
+	if (span_eq(name, SPAN("home"))) {
+		if (value.n == 0)
+			return fail(x, all, "is needed and the user has no home");
+		x->dots += dots(value);
+	}
 	for (int i = 0; i < count; i++)
 		value = modify(x->arena, value, modifiers[i], &w);
 	return put(x, cut(x->arena, value, &w), from_user);
-}
-
-/* "." and ".." between slashes. */
-static unsigned
-dots(struct span path)
-{
-	unsigned n = 0;
-
-	while (path.p != NULL) {
-		struct span part = span_cut(&path, '/');
-
-		n += span_eq(part, SPAN(".")) || span_eq(part, SPAN(".."));
-	}
-	return n;
 }
 
 static bool
@@ -403,6 +407,7 @@ expand_all(struct expanding *x)
 			return false;
 		}
 		buf_adds(&x->out, x->vars->home);
+		x->dots += dots(span_of(x->vars->home));
 		p++;
 	}
 	while (*p != '\0') {
@@ -427,9 +432,8 @@ config_expand(const char *template, const struct config_vars *vars,
 		.out = { .max = EXPANDED_MAX }, .is_path = is_path(template) };
 	bool good = expand_all(&x);
 
-	/* The home's own dots count as written. */
-	if (good && x.is_path && dots(buf_span(&x.out)) >
-	    dots(span_of(template)) + dots(span_of(vars->home))) {
+	if (good && x.is_path &&
+	    dots(buf_span(&x.out)) > dots(span_of(template)) + x.dots) {
 		x.why = "the user's name is \".\" or \"..\" there";
 		x.leaves = true;
 		good = false;

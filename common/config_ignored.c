@@ -72,7 +72,7 @@ distance(struct span a, struct span b, unsigned max)
 {
 	unsigned row[65], left, above;
 
-	if (a.n > 64 || b.n > 64)
+	if (a.n > 64 || b.n > 64 || a.n >= b.n + max || b.n >= a.n + max)
 		return max;
 	for (unsigned j = 0; j <= b.n; j++)
 		row[j] = j;

@@ -2,6 +2,8 @@
 #include "common/config_impl.h"
 #include "common/log.h"
 
+static const char nul_text[] = "a NUL byte: this is not a text file";
+
 static bool
 is_blank(char c)
 {
@@ -93,7 +95,7 @@ inner(struct span s)
 
 /*
  * "key = <<WORD": the lines up to one that is WORD, joined by newlines. Nothing
- * in them has a meaning.
+ * in them has a meaning. NULL: there is a NUL byte in it.
  */
 static bool
 here_document(struct cfg_lexer *lx, struct span word, const char **out)
@@ -103,8 +105,9 @@ here_document(struct cfg_lexer *lx, struct span word, const char **out)
 
 	while (physical_line(lx, &line)) {
 		if (span_eq(trim_right(trim_left(line)), word)) {
-			*out = arena_cstr(lx->arena, all);
-			return memchr(start, '\0', all.n) == NULL;
+			*out = memchr(start, '\0', all.n) != NULL ? NULL :
+			    arena_cstr(lx->arena, all);
+			return true;
 		}
 		/* up to before this line's "\n"; "\r" belongs to the value */
 		all.n = (size_t)(line.p - start) + line.n;
@@ -130,20 +133,27 @@ is_here_word(struct span s)
 }
 
 static void
+here_setting(struct cfg_lexer *lx, struct cfg_line *l, struct span word)
+{
+	l->quoted = true;
+	if (!here_document(lx, word, &l->value)) {
+		l->kind = LINE_BAD;
+		l->why = arena_printf(lx->arena, "the value of %s has no end: a "
+		    "line with only %s is missing", log_text(span_of(l->key)),
+		    log_text(word));
+	} else if (l->value == NULL) {
+		l->kind = LINE_BAD;
+		l->why = nul_text;
+	}
+}
+
+static void
 setting(struct cfg_lexer *lx, struct cfg_line *l, struct span v)
 {
 	l->kind = LINE_SETTING;
 	if (span_starts(v, SPAN("<<")) &&
 	    is_here_word((struct span){ v.p + 2, v.n - 2 })) {
-		l->quoted = true;
-		if (!here_document(lx, (struct span){ v.p + 2, v.n - 2 },
-		    &l->value)) {
-			l->kind = LINE_BAD;
-			l->why = arena_printf(lx->arena, "the value of %s has no "
-			    "end: a line with only %s is missing",
-			    log_text(span_of(l->key)),
-			    log_text((struct span){ v.p + 2, v.n - 2 }));
-		}
+		here_setting(lx, l, (struct span){ v.p + 2, v.n - 2 });
 		return;
 	}
 	if (v.n > 0 && *v.p == '<') {
@@ -219,7 +229,7 @@ logical_line(struct cfg_lexer *lx, struct cfg_line *l, struct span s)
 
 	if (memchr(s.p, '\0', s.n) != NULL) {
 		l->kind = LINE_BAD;
-		l->why = "a NUL byte: this is not a text file";
+		l->why = nul_text;
 		return;
 	}
 	while (n < s.n && !is_blank(s.p[n]) && s.p[n] != '=')
