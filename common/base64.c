@@ -192,80 +192,89 @@ hex_value(char c)
 	return -1;
 }
 
-/* Length of blanks and a line end that s begins with; 0: none. */
-static size_t
-blank_line_end(struct span s)
+/* An octet after "=" at the front of s; false, with nothing taken, else. */
+static bool
+take_octet(struct span *s, struct buf *out)
 {
-	size_t i = 0;
+	int high, low;
 
-	while (i < s.n && (s.p[i] == ' ' || s.p[i] == '\t'))
-		i++;
-	if (i == s.n)
-		return i;
-	if (s.p[i] == '\n')
-		return i + 1;
-	if (s.p[i] == '\r' && i + 1 < s.n && s.p[i + 1] == '\n')
-		return i + 2;
-	return 0;
+	if (s->n < 3 || s->p[0] != '=' || (high = hex_value(s->p[1])) < 0 ||
+	    (low = hex_value(s->p[2])) < 0)
+		return false;
+	buf_addc(out, (char)(high << 4 | low));
+	s->p += 3;
+	s->n -= 3;
+	return true;
 }
 
-/* What "=" begins: an octet, a soft line break, or nothing known. */
-static size_t
-decode_equals(struct span s, bool header, struct buf *out)
+/* Adds the first n bytes of s as they are. */
+static void
+take(struct span *s, size_t n, struct buf *out)
 {
-	struct span rest = { s.p + 1, s.n - 1 };
-	size_t soft;
+	buf_add(out, s->p, n);
+	s->p += n;
+	s->n -= n;
+}
 
-	if (rest.n >= 2 && hex_value(rest.p[0]) >= 0 &&
-	    hex_value(rest.p[1]) >= 0) {
-		buf_addc(out, (char)(hex_value(rest.p[0]) << 4 |
-		    hex_value(rest.p[1])));
-		return 3;
+/* A line without its end; false when it ends in a soft line break. */
+static bool
+decode_line(struct span line, struct buf *out)
+{
+	for (;;) {
+		take(&line, span_find(line, '='), out);
+		if (line.n <= 1)
+			return line.n == 0;
+		if (!take_octet(&line, out))
+			take(&line, 1, out);
 	}
-	soft = header ? 0 : blank_line_end(rest);
-	if (soft > 0 || (!header && rest.n == 0))
-		return 1 + soft;
-	buf_addc(out, '=');
-	return 1;
 }
 
-/* Blanks: dropped before a line end (RFC 2045 6.7 (3)), else kept. */
-static size_t
-decode_blanks(struct span s, struct buf *out)
+static void
+decode_body(struct span s, struct buf *out)
 {
-	size_t end = blank_line_end(s), i = 0;
+	while (s.n > 0 && !out->over) {
+		size_t end = span_find(s, '\n'), n = end;
+		struct span rest = { s.p + end, s.n - end };
+		struct span line_end;
 
-	while (i < s.n && (s.p[i] == ' ' || s.p[i] == '\t'))
-		i++;
-	if (end == 0)
-		buf_add(out, s.p, i);
-	return i;
+		if (end < s.n) {
+			rest.p++;
+			rest.n--;
+			if (n > 0 && s.p[n - 1] == '\r')
+				n--;
+		}
+		line_end = (struct span){ s.p + n, s.n - rest.n - n };
+		/* RFC 2045 6.7 (3): blanks at the end were added on the way. */
+		while (n > 0 && (s.p[n - 1] == ' ' || s.p[n - 1] == '\t'))
+			n--;
+		if (decode_line((struct span){ s.p, n }, out))
+			buf_add_span(out, line_end);
+		s = rest;
+	}
+}
+
+static void
+decode_header(struct span s, struct buf *out)
+{
+	while (s.n > 0 && !out->over) {
+		size_t n = 0;
+
+		while (n < s.n && s.p[n] != '=' && s.p[n] != '_')
+			n++;
+		take(&s, n, out);
+		if (s.n == 0 || take_octet(&s, out))
+			continue;
+		buf_addc(out, s.p[0] == '_' ? ' ' : '=');
+		s.p++;
+		s.n--;
+	}
 }
 
 void
 qp_decode(struct span s, bool header, struct buf *out)
 {
-	while (s.n > 0 && !out->over) {
-		size_t i = 0;
-
-		while (i < s.n && s.p[i] != '=' &&
-		    (header ? s.p[i] != '_' :
-		    s.p[i] != ' ' && s.p[i] != '\t'))
-			i++;
-		buf_add(out, s.p, i);
-		s.p += i;
-		s.n -= i;
-		if (s.n == 0)
-			break;
-		if (s.p[0] == '=') {
-			i = decode_equals(s, header, out);
-		} else if (header) {
-			buf_addc(out, ' ');
-			i = 1;
-		} else {
-			i = decode_blanks(s, out);
-		}
-		s.p += i;
-		s.n -= i;
-	}
+	if (header)
+		decode_header(s, out);
+	else
+		decode_body(s, out);
 }
