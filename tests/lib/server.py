@@ -240,6 +240,7 @@ namespace inbox {{
             p = subprocess.Popen(
                 [self.build / "loft-worker", "-P", "-c", self.conf],
                 stdin=theirs, stdout=theirs, stderr=err,
+                start_new_session=True,
                 env={**os.environ, "HOME": str(self.dir), **(env or {})})
         theirs.close()
         return p, ours
