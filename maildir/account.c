@@ -27,6 +27,7 @@
 #include "common/lock.h"
 #include "common/log.h"
 #include "maildir/ghost.h"
+#include "maildir/mailbox_names.h"
 #include "maildir/presence.h"
 #include "maildir/state.h"
 #include "maildir/unique.h"
@@ -286,7 +287,8 @@ account_open(const struct account_place *place, struct account **account_out)
 	}
 	if ((e = enter_gate(acc)) != ERR_OK ||
 	    (e = open_state(acc, place)) != ERR_OK ||
-	    (e = presence_sweep(acc, false)) != ERR_OK)
+	    (e = presence_sweep(acc, false)) != ERR_OK ||
+	    (e = names_settle(acc)) != ERR_OK)
 		goto fail;
 	*account_out = acc;
 	return ERR_OK;

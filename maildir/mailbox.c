@@ -485,6 +485,25 @@ carry_out(struct account *acc, struct span from, struct span to,
 	return undo == ERR_OK ? e : undo;
 }
 
+enum err
+names_settle(struct account *acc)
+{
+	struct db_txn *t;
+	struct span v;
+	enum err e;
+
+	if ((e = db_begin(acc->db, false, &t)) != ERR_OK)
+		return e;
+	e = db_get(t, T_META, SPAN("rename"), &v);
+	db_abort(&t);
+	if (e != ERR_OK || v.n <= 1)
+		return e == ERR_NOTFOUND ? ERR_OK : e;
+	/* Waits for a living one, does the work of a dead one. */
+	if ((e = names_lock(acc)) == ERR_OK)
+		names_unlock(acc);
+	return e;
+}
+
 /* What a dead process had begun. */
 static enum err
 finish_rename(struct account *acc)

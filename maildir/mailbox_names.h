@@ -14,4 +14,7 @@ struct account;
 enum err names_lock(struct account *acc);
 void names_unlock(struct account *acc);
 
+/* Finishes a RENAME that a dead process left; one look when there is none. */
+enum err names_settle(struct account *acc);
+
 #endif
