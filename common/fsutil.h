@@ -24,7 +24,8 @@ enum err fs_write(int fd, const void *p, size_t n);
 
 /*
  * Replaces `name` in dir_fd: writes `name`.tmp.<pid>, fsyncs it when `sync`,
- * renames it over `name`, fsyncs the directory when `sync`.
+ * renames it over `name`, fsyncs the directory when `sync`. mode: as for open(2),
+ * under the umask.
  * Errors: ERR_QUOTA (EDQUOT), ERR_PERM, ERR_IO (ENOSPC too); all logged; the old
  * file is untouched.
  */
@@ -35,8 +36,9 @@ enum err fs_replace(int dir_fd, const char *name, struct span data, mode_t mode,
 enum err fs_sync(int fd, const char *what);
 
 /*
- * Opens a directory for reading beneath dir_fd, without following a symbolic
- * link at its end. Errors: ERR_NOTFOUND, ERR_PERM, ERR_IO (logged, with path).
+ * Opens a directory for reading beneath dir_fd: never through "..", from "/", or
+ * through a symbolic link (anywhere in the path with openat2, at its end without).
+ * Errors: ERR_NOTFOUND; ERR_PERM, ERR_IO (logged, with path; a link is ERR_IO).
  */
 enum err fs_open_dir(int dir_fd, const char *name, int *fd_out);
 

@@ -43,7 +43,8 @@ void log_set_prefix(const char *prefix);
 /*
  * Where lines go: a descriptor that stays open (file or stderr; lines begin
  * with "Mon DD HH:MM:SS " when `stamped`), or syslog when fd is -1, with tag
- * "dovecot" unless `tag` says otherwise, facility mail.
+ * "dovecot" unless `tag` says otherwise, facility mail. Connects to syslog at
+ * once, so call it before a chroot or a filter.
  */
 void log_open(int fd, bool stamped, const char *tag);
 
