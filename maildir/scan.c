@@ -136,6 +136,7 @@ struct scan {
 	size_t n_gone, cap_gone;
 	struct listed **added;
 	size_t n_added;
+	struct record *rec;	/* room for one slice of them */
 	int64_t cur_mtime, new_mtime, now_ns;
 	struct arena arena;
 };
@@ -660,9 +661,12 @@ static enum err
 append_added(struct db_txn *t, struct scan *s, uint64_t modseq, size_t at,
     size_t n)
 {
-	struct record *rec = arena_array(&s->arena, n, sizeof(*rec));
+	struct record *rec = s->rec;
 	enum err e;
 
+	if (rec == NULL)
+		rec = s->rec = arena_array(&s->arena, SLICE < s->n_added ?
+		    SLICE : s->n_added, sizeof(*rec));
 	for (size_t i = 0; i < n; i++) {
 		const struct listed *m = s->added[at + i];
 
@@ -791,41 +795,53 @@ keep_keys(const struct uidlist *old, struct lines *l)
 	}
 }
 
-enum err
-scan_rewrite_uidlist(struct folder *f, struct folder_rec *r)
+/* Header values and lines as a new file. l: what is in the folder. */
+static enum err
+write_uidlist(struct folder *f, struct folder_rec *r, struct lines *l)
 {
 	struct uidlist header = { 0 };
-	struct arena a = { 0 };
-	struct lines l = { .a = &a };
-	struct db_txn *t;
-	enum err e;
+	enum err e = uidlist_read(f->control_fd, &header);
 
-	e = uidlist_read(f->control_fd, &header);
 	if (e != ERR_OK && e != ERR_NOTFOUND && e != ERR_CORRUPT)
 		return e;
-	if ((e = db_begin(f->acc->db, false, &t)) != ERR_OK)
-		goto out;
-	l.en = arena_array(&a, (size_t)r->messages + 1, sizeof(*l.en));
-	e = collect_lines(t, r->id, &l);
-	db_abort(&t);
-	if (e != ERR_OK)
-		goto out;
-	keep_keys(&header, &l);
+	keep_keys(&header, l);
 	header.uidvalidity = r->uidvalidity;
 	header.next_uid = r->uidnext;
 	/* Mod-sequences are promised a day ahead of what was given. */
 	header.modseq_floor = rec_next_modseq(r) + (uint64_t)86400 * 1000000;
 	if (r->guid[0] != '\0')
 		memcpy(header.guid, r->guid, sizeof(header.guid));
-	e = uidlist_write(f->control_fd, &header, l.en, l.n, f->acc->sync);
+	e = uidlist_write(f->control_fd, &header, l->en, l->n, f->acc->sync);
 	if (e == ERR_OK) {
 		memcpy(r->guid, header.guid, sizeof(header.guid));
 		r->dead_lines = 0;
 	}
-out:
 	uidlist_clear(&header);
-	arena_free(&a);
 	return e;
+}
+
+/* All lines: after an import those that were added, else from the state. */
+static enum err
+write_lines(struct scan *s)
+{
+	struct lines l = { .a = &s->arena };
+	struct db_txn *t;
+	enum err e = ERR_OK;
+
+	l.en = arena_array(&s->arena, (size_t)s->r.messages + s->n_added + 1,
+	    sizeof(*l.en));
+	if (s->first) {
+		for (; l.n < s->n_added; l.n++)
+			l.en[l.n] = (struct uidlist_entry){
+				.uid = s->added[l.n]->uid,
+				.base = s->added[l.n]->base };
+	} else {
+		if ((e = db_begin(s->f->acc->db, false, &t)) != ERR_OK)
+			return e;
+		e = collect_lines(t, s->r.id, &l);
+		db_abort(&t);
+	}
+	return e == ERR_OK ? write_uidlist(s->f, &s->r, &l) : e;
 }
 
 /* ---- the whole of it ---- */
@@ -935,7 +951,7 @@ rewrite_uidlist(struct scan *s)
 	struct db_txn *t;
 	enum err e;
 
-	if ((e = scan_rewrite_uidlist(s->f, &s->r)) != ERR_OK)
+	if ((e = write_lines(s)) != ERR_OK)
 		return e;
 	KILL_POINT("scan-rewritten");
 	scan_stamp_uidlist(s->f, &s->r);

@@ -54,9 +54,4 @@ int64_t scan_cur_mtime(const struct folder *f);
 void scan_note_own(const struct folder *f, struct folder_rec *r,
     int64_t before);
 
-/*
- * Writes the whole uidlist from the state. Needs the dotlock.
- */
-enum err scan_rewrite_uidlist(struct folder *f, struct folder_rec *r);
-
 #endif
