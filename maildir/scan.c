@@ -552,7 +552,8 @@ number_added(struct scan *s)
 	for (size_t i = 0; i < s->n_added; i++)
 		if (s->added[i]->uid == 0)
 			s->added[i]->uid = next++;
-	qsort(s->added, s->n_added, sizeof(*s->added), by_uid);
+	if (fresh < s->n_added)
+		qsort(s->added, s->n_added, sizeof(*s->added), by_uid);
 	if (s->uidlist_missing || s->uidlist_lost_lines)
 		return ERR_OK;		/* written whole, later */
 	if (fresh == 0)
