@@ -52,6 +52,8 @@ static void
 passdb_field(struct block *b, const struct cfg_node *at, const char *key,
     const char *value)
 {
+	/* What auth heeds in an answer, and what would have to be heeded. */
+	static const char heeded[] = "allow_nets|nologin|user|reason|nodelay";
 	static const char rights[] = "allow_nets|allow_real_nets|nologin|proxy|"
 	    "proxy_maybe|host|destuser|master|pass|user|username|domain|"
 	    "login_user|original_user";
@@ -65,7 +67,8 @@ passdb_field(struct block *b, const struct cfg_node *at, const char *key,
 			p->nopassword = true;
 		else if (!cfg_to_bool(value, &p->nopassword))
 			bad_field(b, at, key, "the value must be yes or no");
-	} else if (cfg_word_index(rights, key) >= 0) {
+	} else if (cfg_word_index(rights, key) >= 0 &&
+	    (!is_static || cfg_word_index(heeded, key) < 0)) {
 		bad_field(b, at, key, "Loft does not evaluate it here yet, so that "
 		    "others could log in than meant; remove it if that is meant");
 	} else if (is_static && strpbrk(value, " \t\n") == NULL) {
@@ -405,7 +408,7 @@ cfg_finish_auth(struct cfg_state *st)
 	if (st->cfg->passdb == NULL)
 		cfg_problem(st, NULL, CFG_NOTE, "there is no passdb: nobody can "
 		    "log in");
-	if (st->cfg->userdb == NULL)
-		cfg_problem(st, NULL, CFG_NOTE, "there is no userdb: nobody can "
-		    "log in");
+	if (st->cfg->userdb == NULL && *st->cfg->mail_uid == '\0')
+		cfg_problem(st, NULL, CFG_NOTE, "there is no userdb and no mail_uid: "
+		    "nobody can log in");
 }

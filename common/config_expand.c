@@ -340,7 +340,7 @@ put(struct expanding *x, struct span value, bool from_user)
 static bool
 fail(struct expanding *x, struct span what, const char *why)
 {
-	x->why = arena_printf(x->arena, "%%%.*s %s", (int)what.n, what.p, why);
+	x->why = arena_printf(x->arena, "%%%s %s", log_text(what), why);
 	return false;
 }
 

@@ -45,7 +45,7 @@ expand_brace_end(const char *p)
 static bool
 fail(struct piped *x, const char *fmt, struct span what)
 {
-	x->why = arena_printf(x->arena, "%.*s %s", (int)what.n, what.p, fmt);
+	x->why = arena_printf(x->arena, "%s %s", log_text(what), fmt);
 	return false;
 }
 

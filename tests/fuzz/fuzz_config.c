@@ -3,6 +3,7 @@
  * same when printed. No other file is opened. The last line is a template for
  * %variables as well.
  */
+#include <fcntl.h>
 #include <stdlib.h>
 
 #include "common/config_impl.h"
@@ -64,9 +65,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	struct config *c;
 	struct buf hidden = { 0 };
 	bool fatal_one = false;
+	static int quiet = -1;
 	enum err e;
 
-	log_set_level((enum log_level)-1);
+	if (quiet < 0)
+		log_open(quiet = open("/dev/null", O_WRONLY), false, NULL);
 	e = cfg_parse(text, "fuzz.conf", true, &c, &p);
 	for (; p != NULL; p = p->next)
 		fatal_one = fatal_one || p->is_fatal;

@@ -250,7 +250,7 @@ defaults(void **state)
 	assert_string_equal(buf_cstr(&l.said),
 	    "0 note: ssl_cert and ssl_key are not set: TLS is not offered\n"
 	    "0 note: there is no passdb: nobody can log in\n"
-	    "0 note: there is no userdb: nobody can log in\n");
+	    "0 note: there is no userdb and no mail_uid: nobody can log in\n");
 	assert_int_equal(l.c->ssl, SSL_NO);
 	assert_string_equal(l.c->mail_location, "maildir:~/Maildir");
 	assert_string_equal(l.c->worker_user, "dovenull");

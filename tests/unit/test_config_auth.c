@@ -13,7 +13,7 @@ passdbs(void **state)
 	parse(&l, "ssl = no\npassdb {\n driver = passwd-file\n args = "
 	    "scheme=sha512-crypt username_format=%n /etc/a b\n}\n"
 	    "passdb x {\n driver = static\n args = password={PLAIN}y "
-	    "userdb_mail=z\n}\npassdb {\n args = nopassword=y\n"
+	    "userdb_mail=z allow_nets=192.0.2.0/24 nologin\n}\npassdb {\n args = nopassword=y\n"
 	    " driver = static\n}\n"
 	    "passdb passwd-file {\n passwd_file_path = /etc/p\n}\n"
 	    "passdb passwd-file {\n passdb_default_password_scheme = plain\n"
@@ -33,7 +33,8 @@ passdbs(void **state)
 	assert_string_equal(p->driver, "static");
 	assert_string_equal(p->name, "x");
 	assert_string_equal(p->password, "{PLAIN}y");
-	assert_string_equal(p->fields, "userdb_mail=z");
+	assert_string_equal(p->fields,
+	    "userdb_mail=z allow_nets=192.0.2.0/24 nologin=");
 	assert_string_equal(p->scheme, "PLAIN");
 	assert_null(p->path);
 	p = p->next;
@@ -101,6 +102,12 @@ refused_passdbs(void **state)
 	    "meant\n4 fatal: passdb static: host: Loft does not evaluate it here "
 	    "yet, so that others could log in than meant; remove it if that is "
 	    "meant\n");
+	SAID("passdb passwd-file {\n passwd_file_path = /p\n fields {\n"
+	    "  allow_nets = 192.0.2.0/24\n  userdb_x = y\n }\n}\n",
+	    "5 fatal: passdb passwd-file: allow_nets: Loft does not evaluate it "
+	    "here yet, so that others could log in than meant; remove it if that "
+	    "is meant\n6 ignored: passdb field userdb_x is ignored: Loft does "
+	    "not use it\n");
 	SAID("passdb {\n driver = passwd-file\n args = /p\n override_fields = "
 	    "allow_nets=192.0.2.0/24\n}\n",
 	    "5 fatal: passdb: override_fields = allow_nets=192.0.2.0/24: Loft "
