@@ -190,7 +190,7 @@ written_and_read_is_the_same(void **state)
 		    t += 7654321 * 37) {
 			char imap[32], mail[48];
 			int64_t back = 0, back2 = 0;
-			int32_t day;
+			int32_t day = 0;
 			time_t at = t;
 			struct tm tm;
 
