@@ -130,6 +130,8 @@ wait_in_namespace(int ready)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (unshare(CLONE_NEWUSER) < 0)
 		_exit(1);
+	/* Or the parent may not open our namespace without CAP_SYS_PTRACE. */
+	prctl(PR_SET_DUMPABLE, 1);
 	if (write(ready, "x", 1) != 1)
 		_exit(1);
 	/* Until the parent has its descriptor, which closes this pipe. */

@@ -36,17 +36,18 @@ usage(void)
 	return EX_USAGE_;
 }
 
+/* must_be_good: else problems are somebody else's business (the master's). */
 static struct config *
-configuration(const char *path, bool quiet)
+configuration(const char *path, bool must_be_good)
 {
 	struct config_problem *p = NULL;
 	struct config *cfg = NULL;
 	enum err e = config_load(path, &cfg, &p);
 
-	for (; p != NULL && !quiet; p = p->next)
+	for (; p != NULL && must_be_good; p = p->next)
 		fprintf(stderr, "%s:%u: %s%s\n", p->file, p->line,
 		    p->is_fatal ? "error: " : "", p->text);
-	if (e == ERR_OK)
+	if (e == ERR_OK || (!must_be_good && e == ERR_SYNTAX))
 		return cfg;
 	fprintf(stderr, "loftctl: cannot use the configuration %s\n", path);
 	exit(EX_CONFIG_);
@@ -55,7 +56,7 @@ configuration(const char *path, bool quiet)
 static int
 print_config(const char *path, bool changed_only)
 {
-	struct config *cfg = configuration(path, false);
+	struct config *cfg = configuration(path, true);
 	struct buf text = { 0 };
 
 	config_print(cfg, changed_only, false, &text);
@@ -232,7 +233,7 @@ run(int argc, char **argv, const char *config_path, const char *socket_path)
 	}
 	buf_addc(&request, '\n');
 	if (socket_path == NULL) {
-		struct config *cfg = configuration(config_path, true);
+		struct config *cfg = configuration(config_path, false);
 
 		snprintf(path, sizeof(path), "%s/loftctl", cfg->base_dir);
 		config_free(&cfg);

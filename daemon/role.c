@@ -67,8 +67,8 @@ role_main(const char *name)
 }
 
 static enum err
-identity_of(const struct config *cfg, const struct role *role, uid_t *uid,
-    gid_t *gid)
+identity_of(const struct config *cfg, const struct role *role, bool is_helper,
+    uid_t *uid, gid_t *gid)
 {
 	bool fixed;
 
@@ -83,8 +83,9 @@ identity_of(const struct config *cfg, const struct role *role, uid_t *uid,
 			*gid = (gid_t)*uid;
 		return ERR_OK;
 	}
-	log_warn("user %s (default_internal_user) does not exist: auth runs "
-	    "as nobody", log_text(span_of(cfg->auth_user)));
+	if (!is_helper)
+		log_warn("user %s (default_internal_user) does not exist: auth "
+		    "runs as nobody", log_text(span_of(cfg->auth_user)));
 	if (place_uid("nobody", uid, gid) != ERR_OK) {
 		*uid = 65534;
 		*gid = 65534;
@@ -115,7 +116,8 @@ confine(const struct config *cfg, const struct role *role,
 	enum err e;
 
 	*confined_out = 0;
-	if ((e = identity_of(cfg, role, &uid, &gid)) != ERR_OK)
+	if ((e = identity_of(cfg, role, calls == SANDBOX_HELPER,
+	    &uid, &gid)) != ERR_OK)
 		return e;
 	if (role->identity == ID_ROOT) {
 		e = stay_root(confined_out);

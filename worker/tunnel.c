@@ -13,8 +13,10 @@
 #include "worker/serve.h"
 #include "worker/session.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -47,6 +49,21 @@ load(int argc, char **argv, struct config **cfg)
 	return e;
 }
 
+/* The configured file where the caller may write it, else standard error. */
+static void
+open_log(const struct config *cfg)
+{
+	int fd = -1;
+
+	if (*cfg->log_path == '/' &&
+	    strcmp(cfg->log_path, "/dev/stderr") != 0)
+		fd = open(cfg->log_path, O_WRONLY | O_APPEND | O_CREAT |
+		    O_CLOEXEC, 0600);
+	if (fd >= 0)
+		log_open(fd, true, NULL);
+	log_set_level(cfg->log_debug ? LOG_L_DEBUG : LOG_L_INFO);
+}
+
 int
 tunnel_main(int argc, char **argv)
 {
@@ -58,9 +75,8 @@ tunnel_main(int argc, char **argv)
 	serve_signals();
 	if (load(argc, argv, &cfg) != ERR_OK)
 		return 78;
-	if (cfg->log_debug)
-		log_set_level(LOG_L_DEBUG);
 	tzset();
+	open_log(cfg);
 	charset_init();
 	account_prepare();
 	s = session_new(conn_new(STDIN_FILENO, STDOUT_FILENO), cfg);

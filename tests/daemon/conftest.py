@@ -1,0 +1,37 @@
+import pathlib
+import shutil
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+import daemons  # noqa: E402
+
+
+@pytest.fixture(params=daemons.kinds())
+def kind(request):
+    try:
+        if daemons.can_run(request.param):
+            return request.param
+    except OSError:
+        pass
+    pytest.skip("an ordinary user cannot reach the build")
+
+
+@pytest.fixture
+def daemon(kind):
+    """make(extra lines): a running daemon of each kind in turn."""
+    made = []
+
+    def make(extra="", **kw):
+        d = daemons.Daemon(kind, extra, **kw)
+        made.append(d)
+        d.start()
+        return d
+    yield make
+    for d in made:
+        try:
+            d.stop()
+        finally:
+            shutil.rmtree(d.dir, ignore_errors=True)

@@ -1,0 +1,357 @@
+"""The processes: who may log in, what a reload, a crash and a stop cost."""
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+
+from imap import Closed, Imap, Late, Refused
+from server import wait_for
+
+
+def is_alive(pid):
+    try:
+        state = open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state not in "ZX"
+
+
+def append(c, text="Subject: x\r\n\r\nbody\r\n", folder="INBOX"):
+    c.ok(f"APPEND {folder} {{{len(text)}+}}\r\n{text}")
+
+
+def test_a_user_logs_in_and_leaves_files_of_his_own(daemon, kind):
+    d = daemon()
+    c = d.client("anna")
+    append(c)
+    c.ok("SELECT INBOX")
+    assert any(b" 1 EXISTS" in x for x in c.ok("NOOP") + [b"* 1 EXISTS"])
+    c.ok("LOGOUT")
+    owners = {(p.stat().st_uid, p.stat().st_gid)
+              for p in (d.dir / "mail" / "anna" / "Maildir").rglob("*")}
+    if kind == "system":
+        assert owners == {(61001, 61001)}
+    assert len(owners) == 1
+    assert os.stat(d.dir / "mail/anna/Maildir").st_mode & 0o077 == 0
+    d.wait_log("imap-login: Info: Login: user=<anna>, method=PLAIN, "
+               "rip=127.0.0.1, lip=127.0.0.1, mpid=")
+
+
+def test_two_users_at_once_have_their_own_mail(daemon):
+    d = daemon()
+    a, b = d.client("anna"), d.client("bert", tls=True)
+    append(a)
+    append(a)
+    append(b)
+    assert any(b"MESSAGES 2" in x for x in a.ok("STATUS INBOX (MESSAGES)"))
+    assert any(b"MESSAGES 1" in x for x in b.ok("STATUS INBOX (MESSAGES)"))
+
+
+def test_a_wrong_password_is_refused_after_a_delay(daemon):
+    d = daemon("auth_failure_delay = 300 msecs\n")
+    c = d.client()
+    begin = time.monotonic()
+    with pytest.raises(Refused) as e:
+        c.ok("LOGIN anna wrong")
+    assert b"AUTHENTICATIONFAILED" in str(e.value).encode()
+    assert time.monotonic() - begin >= 0.3
+    c.close()
+    d.wait_log("(auth failed, 1 attempts in ")
+    assert re.search(r"imap-login: Info: Disconnected \(auth failed, 1 "
+                     r"attempts in \d+ secs\): user=<anna>, method=PLAIN, "
+                     r"rip=127\.0\.0\.1, lip=127\.0\.0\.1, ", d.log())
+    assert re.search(r"auth: Info: (static|passwd-file)\(anna,127\.0\.0\.1,"
+                     r"<[^>]+>\): Password mismatch", d.log())
+
+
+def test_an_unknown_user_is_named_in_the_log(daemon, kind):
+    if kind != "system":
+        pytest.skip("static knows everybody")
+    d = daemon()
+    with pytest.raises(Refused):
+        d.client().ok("LOGIN nobody secret")
+    d.wait_log("passwd-file(nobody,127.0.0.1,<")
+    d.wait_log(">): unknown user")
+
+
+def test_names_are_normalised_and_checked(daemon):
+    d = daemon()
+    d.client().ok("LOGIN ANNA secret")
+    d.wait_log("user=<anna>")
+    with pytest.raises(Refused):
+        d.client().ok('LOGIN "../anna" secret')
+
+
+def test_a_changed_password_counts_at_once(daemon, kind):
+    if kind != "system":
+        pytest.skip("needs a passwd-file")
+    d = daemon()
+    d.client("anna").ok("LOGOUT")
+    made = d.ctl("pw", "-s", "SHA512-CRYPT", "-p", "other").stdout.strip()
+    assert made.startswith("{SHA512-CRYPT}$6$")
+    d.write_users({"anna": made, "bert": "{PLAIN}secret"})
+    with pytest.raises(Refused):
+        d.client().ok("LOGIN anna secret")
+    d.client().ok("LOGIN anna other")
+
+
+def test_sessions_of_one_user_and_address_are_limited(daemon):
+    d = daemon("mail_max_userip_connections = 2\n")
+    a, b = d.client("anna"), d.client("anna")
+    with pytest.raises(Refused) as e:
+        d.client().ok("LOGIN anna secret")
+    assert "Maximum number of connections" in str(e.value)
+    d.client("bert")
+    a.ok("LOGOUT")
+    wait_for("the session to be counted out",
+             lambda: len([w for w in d.who() if w[0] == "anna"]) == 1)
+    d.client("anna")
+    b.ok("NOOP")
+
+
+def test_who_status_and_auth_test(daemon, kind):
+    d = daemon()
+    c = d.client("anna")
+    assert ("anna", "127.0.0.1") in [w[:2] for w in d.who()]
+    status = d.status()
+    assert {"auth", "home", "notify", "workers", "master"} <= set(status)
+    assert "seccomp" in status["workers"][-1]
+    assert "landlock" in status["workers"][-1]
+    if kind != "ordinary":
+        assert "chroot" in status["workers"][-1]
+        assert "mounts" in status["home"][-1]
+    assert d.ctl("auth", "test", "anna", "secret").returncode == 0
+    assert d.ctl("auth", "test", "anna", "no", check=False).returncode == 77
+    c.ok("NOOP")
+
+
+def test_kick_says_bye(daemon):
+    d = daemon()
+    c, other = d.client("anna"), d.client("bert")
+    assert d.ctl("kick", "anna").returncode == 0
+    assert c.response().startswith(b"* BYE")
+    other.ok("NOOP")
+    assert d.ctl("kick", "carl", check=False).returncode == 68
+
+
+def test_a_reload_keeps_sessions_and_takes_new_settings(daemon):
+    d = daemon()
+    c = d.client("anna")
+    old = d.pools()
+    d.conf.write_text(d.conf.read_text() + "login_greeting = Reloaded.\n")
+    d.ctl("reload")
+
+    def greets():
+        new = d.client()
+        text = new.greeting
+        new.close()
+        return b"Reloaded." in text
+    wait_for("the new greeting", greets)
+    append(c)
+    assert set(old) <= set(d.pools())
+    c.ok("LOGOUT")
+    wait_for("the old pool to end", lambda: not set(old) & set(d.pools()))
+
+
+def test_a_broken_configuration_leaves_the_old_one(daemon):
+    d = daemon()
+    good = d.conf.read_text()
+    d.conf.write_text(good + "mail_location = mdbox:~/mdbox\n")
+    r = d.ctl("reload", check=False)
+    assert r.returncode == 78 and "mdbox" in r.stderr
+    d.client("anna").ok("NOOP")
+
+
+@pytest.mark.parametrize("role", ["auth", "home", "notify"])
+def test_a_killed_role_comes_back(daemon, role):
+    d = daemon()
+    c = d.client("anna")
+    old = d.pid(role)
+    os.kill(old, signal.SIGKILL)
+    wait_for("the role's successor",
+             lambda: d.status()[role][1] == "up" and d.pid(role) != old)
+    append(c)
+
+    def logs_in():
+        try:
+            d.client("bert").ok("NOOP")
+            return True
+        except (Refused, Closed):
+            return False
+    wait_for("logins", logs_in)
+
+
+def test_a_killed_pool_costs_no_session(daemon):
+    d = daemon()
+    c = d.client("anna")
+    old = d.pools()[-1]
+    pid = d.pid(old)
+    os.kill(pid, signal.SIGKILL)
+
+    def logs_in():
+        try:
+            d.client("bert").ok("NOOP")
+            return True
+        except (OSError, Closed, Late):
+            return False
+    wait_for("the new pool", logs_in)
+    append(c)
+    c.ok("LOGOUT")
+
+
+def test_a_killed_worker_costs_its_own_session(daemon):
+    d = daemon()
+    c, other = d.client("anna"), d.client("bert")
+    os.kill(d.worker_of("anna"), signal.SIGKILL)
+    with pytest.raises(Closed):
+        c.ok("NOOP")
+    other.ok("NOOP")
+    d.client("anna").ok("SELECT INBOX")
+
+
+def test_a_crash_brings_a_new_pool(daemon):
+    d = daemon()
+    b, c = d.client("bert"), d.client("anna")
+    old = d.pools()
+    os.kill(d.worker_of("anna"), signal.SIGSEGV)
+    wait_for("a new pool", lambda: set(d.pools()) - set(old))
+    d.client("anna").ok("NOOP")
+    b.ok("NOOP")
+    with pytest.raises(Closed):
+        c.ok("NOOP")
+
+
+def test_stop_says_bye_and_leaves_nobody(daemon):
+    d = daemon()
+    c = d.client("anna")
+    pids = [d.worker_of("anna")]
+    pids += [d.pid(r) for r in ("auth", "home", "notify", d.pools()[0])]
+    pid_file = (d.dir / "run" / "master.pid").read_text()
+    assert int(pid_file) == d.process.pid
+    d.ctl("stop")
+    assert c.response().startswith(b"* BYE")
+    assert d.process.wait(15) == 0
+    wait_for("everybody's end", lambda: not any(map(is_alive, pids)))
+    assert not (d.dir / "run" / "master.pid").exists()
+
+
+def test_an_immediate_stop(daemon):
+    d = daemon()
+    c = d.client("anna")
+    worker = d.worker_of("anna")
+    d.ctl("stop", "now")
+    with pytest.raises(Closed):
+        c.ok("NOOP")
+    assert d.process.wait(5) == 0
+    wait_for("the worker's end", lambda: not is_alive(worker))
+
+
+def test_a_killed_master_lets_sessions_end_and_frees_the_port(daemon):
+    d = daemon()
+    c = d.client("anna")
+    pool = d.pid(d.pools()[0])
+    d.process.kill()
+    d.process.wait()
+    append(c)
+    d.start()
+    d.client("bert").ok("NOOP")
+    c.ok("LOGOUT")
+    wait_for("the old pool's end", lambda: not is_alive(pool))
+
+
+def test_idle_is_woken_by_sessions_and_by_deliveries(daemon):
+    d = daemon()
+    a, b = d.client("anna"), d.client("anna")
+    a.ok("SELECT INBOX")
+    tag = a.idle()
+    append(b)
+    assert b"1 EXISTS" in a.response()
+    new = d.dir / "mail/anna/Maildir/new"
+    path = new.parent / "tmp" / "outside"
+    path.write_bytes(b"Subject: y\n\n")
+    st = new.stat()
+    os.chown(path, st.st_uid, st.st_gid)
+    path.rename(new / "1.outside")
+    wanted = time.monotonic() + 10
+    while b"2 EXISTS" not in a.response():
+        assert time.monotonic() < wanted
+    a.done(tag)
+
+
+def test_idle_is_woken_after_notify_was_killed(daemon):
+    d = daemon()
+    a = d.client("anna")
+    a.ok("SELECT INBOX")
+    a.idle()
+    old = d.pid("notify")
+    os.kill(old, signal.SIGKILL)
+    wait_for("its successor",
+             lambda: d.status()["notify"][1] == "up" and
+             d.pid("notify") != old)
+    append(d.client("anna"))
+    assert b"1 EXISTS" in a.response()
+
+
+def test_nobody_waits_for_a_stopped_session(daemon):
+    d = daemon()
+    c = d.client("anna")
+    c.ok("SELECT INBOX")
+    worker = d.worker_of("anna")
+    os.kill(worker, signal.SIGSTOP)
+    other = d.client("anna")
+    begin = time.monotonic()
+    append(other)
+    assert time.monotonic() - begin < 5
+    os.kill(worker, signal.SIGCONT)
+    c.ok("NOOP")
+
+
+def test_inetd_serves_one_connection(kind):
+    import daemons
+    d = daemons.Daemon(kind)
+    ours, theirs = socket.socketpair()
+    as_user = {}
+    if kind == "ordinary" and os.geteuid() == 0:
+        as_user = {"user": daemons.ORDINARY, "group": daemons.ORDINARY,
+                   "extra_groups": []}
+    p = subprocess.Popen([d.build / "loftd", "-i", "-c", d.conf],
+                         stdin=theirs, stdout=theirs, stderr=theirs,
+                         **as_user)
+    theirs.close()
+    c = Imap(ours)
+    c.greet()
+    c.ok("LOGIN anna secret")
+    append(c)
+    c.ok("SELECT INBOX")
+    c.ok("LOGOUT")
+    assert p.wait(10) == 0
+
+
+def test_listening_sockets_of_systemd_are_used(kind):
+    import daemons
+    d = daemons.Daemon(kind)
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.bind(("127.0.0.1", d.port))
+    s.listen()
+    script = ('exec 3<&%d; export LISTEN_FDS=1 LISTEN_PID=$$; '
+              'exec "$0" -F -c "$1"' % s.fileno())
+    as_user = {}
+    if kind == "ordinary" and os.geteuid() == 0:
+        as_user = {"user": daemons.ORDINARY, "group": daemons.ORDINARY,
+                   "extra_groups": []}
+    p = subprocess.Popen(["bash", "-c", script, d.build / "loftd", d.conf],
+                         pass_fds=[s.fileno()], stdin=subprocess.DEVNULL,
+                         stderr=open(d.dir / "stderr", "wb"), **as_user)
+    try:
+        c = Imap.connect(d.port)
+        c.greet()
+        c.ok("LOGIN anna secret")
+    finally:
+        p.terminate()
+        assert p.wait(15) == 0
+        s.close()
