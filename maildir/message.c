@@ -13,7 +13,12 @@
 #include <unistd.h>
 
 enum {
-	SMALL_MAX = 256 << 10,	/* read up to here, mapped beyond: measured */
+	/*
+	 * Read up to here, mapped beyond. Of 10,000 messages of 26 KiB on average the
+	 * ENVELOPEs take 155 ms of CPU with mappings only, 109 ms so; the
+	 * whole text 206 and 143 ms; larger buffers win nothing.
+	 */
+	SMALL_MAX = 256 << 10,
 	BUFFER_KEEP = 64 << 10,	/* a larger buffer is not kept */
 	WINDOW = 1 << 20,	/* size checked, pages given back */
 	CHUNK = 64 << 10,	/* converted at a time */

@@ -13,6 +13,7 @@ enum {
 	VALUE_MAX = 64 << 10,	/* of a Content-Type that is looked at */
 	PARAMS_MAX = 1000,
 	PACE = 4 << 20,		/* bytes between two calls of `passed` */
+	STEP = 1 << 20,		/* looked through for a dash at a time */
 };
 
 /* ---- structured values ---- */
@@ -41,7 +42,13 @@ skip(struct span *s)
 static bool
 is_token_char(char c)
 {
-	return c > ' ' && c < 127 && strchr("()<>@,;:\\\"/[]?=", c) == NULL;
+	switch (c) {
+	case '(': case ')': case '<': case '>': case '@': case ',': case ';':
+	case ':': case '\\': case '"': case '/': case '[': case ']': case '?':
+	case '=':
+		return false;
+	}
+	return c > ' ' && c < 127;
 }
 
 static struct span
@@ -202,34 +209,33 @@ content_parse(struct span value, struct arena *a, struct span *type_out,
 /* ---- counting line ends ---- */
 
 /*
- * Lines and CRLFs of p[0..n-1], p[-1] being readable. In blocks of fixed length
- * with byte-sized sums, which compilers turn into vector code.
+ * Lines and CRLFs of p[0..n-1], p[-1] being readable, n at most 240. With a constant n
+ * and sums of one byte compilers make vector code of it.
  */
+static inline void
+count_block(const char *p, int n, uint64_t *lines, uint64_t *crlf)
+{
+	const char *before = p - 1;
+	unsigned char all = 0, pairs = 0;
+
+	for (int i = 0; i < n; i++) {
+		unsigned char lf = p[i] == '\n';
+
+		all += lf;
+		pairs += lf & (before[i] == '\r');
+	}
+	*lines += all;
+	*crlf += pairs;
+}
+
 static void
 count(const char *p, size_t n, uint64_t *lines, uint64_t *crlf)
 {
-	enum { BLOCK = 240 };
-	size_t i = 0;
-
-	for (; n - i >= BLOCK; i += BLOCK) {
-		const char *b = p + i, *before = b - 1;
-		unsigned char all = 0, pairs = 0;
-
-		for (int k = 0; k < BLOCK; k++) {
-			unsigned char lf = b[k] == '\n';
-
-			all += lf;
-			pairs += lf & (before[k] == '\r');
-		}
-		*lines += all;
-		*crlf += pairs;
-	}
-	for (; i < n; i++) {
-		if (p[i] == '\n') {
-			++*lines;
-			*crlf += p[(ptrdiff_t)i - 1] == '\r';
-		}
-	}
+	for (; n >= 240; n -= 240, p += 240)
+		count_block(p, 240, lines, crlf);
+	for (; n >= 16; n -= 16, p += 16)
+		count_block(p, 16, lines, crlf);
+	count_block(p, (int)n, lines, crlf);
 }
 
 void
@@ -347,6 +353,59 @@ next_line(struct parser *q)
 		q->passed(q->ctx, q->here.at);
 		q->next_pace = q->here.at + PACE;
 	}
+}
+
+static void
+count_to(struct parser *q, size_t at)
+{
+	struct range r = { 0 };
+
+	mime_count(&r, q->text.p + q->here.at, at - q->here.at,
+	    q->here.at > 0 ? q->text.p[q->here.at - 1] : '\0');
+	q->here.at = at;
+	q->here.lf += r.lf;
+	q->here.lines += r.lines;
+	if (q->passed != NULL && q->here.at >= q->next_pace) {
+		q->passed(q->ctx, q->here.at);
+		q->next_pace = q->here.at + PACE;
+	}
+}
+
+/*
+ * From the line here, which is no boundary, to the next that begins with "--", or to
+ * the end. Looking for dashes and counting lines in blocks is several times
+ * faster than going from line to line.
+ */
+static void
+next_dashes(struct parser *q)
+{
+	const char *p = q->text.p + q->here.at + 1;
+	const char *end = q->text.p + q->text.n;
+
+	while (p < end) {
+		size_t n = (size_t)(end - p);
+		const char *dash = memchr(p, '-', n < STEP ? n : STEP);
+
+		if (dash == NULL) {
+			p = n < STEP ? end : p + STEP;
+		} else if (dash[-1] == '\n' && end - dash > 1 &&
+		    dash[1] == '-') {
+			/* the line end in front may be the boundary's */
+			count_to(q, (size_t)(dash - q->text.p) - 1);
+			if (q->here.at > 0 && dash[-2] == '\r')
+				q->here.at--;
+			next_line(q);
+			return;
+		} else {
+			p = dash + 1;
+		}
+		/* now and then, but never past a line end */
+		if (q->passed != NULL &&
+		    p - q->text.p > (ptrdiff_t)q->here.at + STEP)
+			count_to(q, (size_t)(p - q->text.p) - (p[-1] == '\n'));
+	}
+	count_to(q, q->text.n);
+	q->before = q->here;
 }
 
 /*
@@ -584,20 +643,10 @@ begin_body(struct parser *q)
 static void
 count_rest(struct parser *q)
 {
-	while (q->here.at < q->text.n) {
-		struct range r = { 0 };
-		size_t n = q->text.n - q->here.at;
+	size_t n = q->text.n - q->here.at;
 
-		if (q->passed != NULL && n > PACE)
-			n = PACE;
-		mime_count(&r, q->text.p + q->here.at, n,
-		    q->here.at > 0 ? q->text.p[q->here.at - 1] : '\0');
-		q->here.at += n;
-		q->here.lf += r.lf;
-		q->here.lines += r.lines;
-		if (q->passed != NULL)
-			q->passed(q->ctx, q->here.at);
-	}
+	count_to(q, q->passed != NULL && n > PACE ? q->here.at + PACE :
+	    q->text.n);
 }
 
 static bool
@@ -630,7 +679,7 @@ mime_parse_paced(struct span text, struct arena *a, struct part **root_out,
 		else if (q.n_open == 0)
 			count_rest(&q);
 		else
-			next_line(&q);
+			next_dashes(&q);
 	}
 	close_parts(&q, NULL, q.here);
 }

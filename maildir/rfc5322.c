@@ -203,14 +203,24 @@ read_quoted(struct reader *r, struct buf *out)
 	return true;
 }
 
+static bool
+ends_atom(char c)
+{
+	switch (c) {
+	case ' ': case '\t': case '\r': case '\n': case '(': case ')': case '<':
+	case '>': case '@': case ',': case ';': case ':': case '"': case '.':
+		return true;
+	}
+	return false;
+}
+
 /* The bytes up to one that ends an atom: at least one, whatever it is. */
 static struct span
 read_atom(struct reader *r)
 {
 	const char *from = r->p++;
 
-	while (r->p < r->end && !is_space(*r->p) &&
-	    !is_one_of(*r->p, "()<>@,;:\"."))
+	while (r->p < r->end && !ends_atom(*r->p))
 		r->p++;
 	return (struct span){ from, (size_t)(r->p - from) };
 }

@@ -32,6 +32,12 @@ add_literal(struct span s, struct buf *out)
 	buf_add_span(out, s);
 }
 
+/* 1: needs a literal, 2: needs an escape. */
+static const unsigned char quoting[256] = {
+	['\0'] = 1, ['\r'] = 1, ['\n'] = 1, [128 ... 255] = 1,
+	['"'] = 2, ['\\'] = 2,
+};
+
 void
 structure_nstring(struct span s, struct buf *out)
 {
@@ -43,14 +49,15 @@ structure_nstring(struct span s, struct buf *out)
 		return;
 	}
 	for (size_t i = 0; i < s.n; i++) {
-		unsigned char c = (unsigned char)s.p[i];
+		unsigned char how = quoting[(unsigned char)s.p[i]];
 
-		if (c == '\0' || c == '\r' || c == '\n' || c > 127) {
+		if (how == 1) {
 			add_literal(s, out);
 			return;
 		}
-		escapes += c == '"' || c == '\\';
+		escapes += how;
 	}
+	escapes /= 2;
 	if (escapes > ESCAPES_MAX) {
 		add_literal(s, out);
 		return;
