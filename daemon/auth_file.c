@@ -1,7 +1,9 @@
 /*
  * passwd-files, kept in memory whole, with a hash index of where each user's line
  * begins: 100,000 users are read in a few hundredths of a second and found in a
- * microsecond. A file that changed (inode, size, time) is read again.
+ * microsecond. A file that changed is read again. Whether it did, the descriptor
+ * says that stays open: writing, renaming and replacing all change its inode. Only
+ * a directory or link exchanged further up goes unseen for a second.
  */
 #include "daemon/auth_file.h"
 
@@ -18,7 +20,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { FILE_MAX = 1 << 30, LOOK_MS = 20, FILES_MAX = 1000 };
+enum { FILE_MAX = 1 << 30, LOOK_MS = 1000, FILES_MAX = 1000 };
 
 struct file {
 	struct file *next;
@@ -26,11 +28,9 @@ struct file {
 	struct buf text;
 	uint32_t *slot;		/* offset of a line + 1; 0: empty */
 	size_t n_slots;		/* a power of two */
-	dev_t dev;
-	ino_t ino;
-	off_t size;
-	struct timespec mtime;
-	uint64_t looked_ms;	/* 0: never read */
+	int fd;			/* of what was read, -1 */
+	struct stat was;	/* fd, when it was read */
+	uint64_t looked_ms;	/* when its path was last opened */
 };
 
 static struct file *files;
@@ -50,6 +50,8 @@ hash(struct span s)
 static void
 free_file(struct file *f)
 {
+	if (f->fd >= 0)
+		close(f->fd);
 	free(f->path);
 	buf_clear(&f->text);
 	free(f->slot);
@@ -82,6 +84,7 @@ file_of(const char *path)
 	if ((f = calloc(1, sizeof(*f))) == NULL ||
 	    (f->path = strdup(path)) == NULL)
 		fatal("no memory for a passwd-file");
+	f->fd = -1;
 	f->text = (struct buf){ .secret = true };
 	f->next = files;
 	files = f;
@@ -130,7 +133,21 @@ index_lines(struct file *f)
 	}
 }
 
-/* Reads what `fd` is, unless that is what we have. */
+static bool
+is_unchanged(const struct file *f, const struct stat *now)
+{
+	const struct stat *was = &f->was;
+
+	return f->fd >= 0 && now->st_dev == was->st_dev &&
+	    now->st_ino == was->st_ino && now->st_size == was->st_size &&
+	    now->st_nlink == was->st_nlink &&
+	    now->st_mtim.tv_sec == was->st_mtim.tv_sec &&
+	    now->st_mtim.tv_nsec == was->st_mtim.tv_nsec &&
+	    now->st_ctim.tv_sec == was->st_ctim.tv_sec &&
+	    now->st_ctim.tv_nsec == was->st_ctim.tv_nsec;
+}
+
+/* Reads what `fd` is, unless that is what we have. Takes fd over. */
 static enum err
 take(struct file *f, int fd)
 {
@@ -140,23 +157,25 @@ take(struct file *f, int fd)
 
 	if (fstat(fd, &st) < 0) {
 		log_errno("passwd-file %s", f->path);
+		close(fd);
 		return ERR_UNAVAIL;
 	}
-	if (f->looked_ms != 0 && st.st_dev == f->dev && st.st_ino == f->ino &&
-	    st.st_size == f->size && st.st_mtim.tv_sec == f->mtime.tv_sec &&
-	    st.st_mtim.tv_nsec == f->mtime.tv_nsec)
+	if (is_unchanged(f, &st)) {
+		close(fd);
 		return ERR_OK;
+	}
 	if ((e = fs_read_fd(fd, FILE_MAX, &text)) != ERR_OK) {
 		log_error("passwd-file %s cannot be read", f->path);
 		buf_clear(&text);
+		close(fd);
 		return ERR_UNAVAIL;
 	}
+	if (f->fd >= 0)
+		close(f->fd);
+	f->fd = fd;
+	f->was = st;
 	buf_clear(&f->text);
 	f->text = text;
-	f->dev = st.st_dev;
-	f->ino = st.st_ino;
-	f->size = st.st_size;
-	f->mtime = st.st_mtim;
 	index_lines(f);
 	return ERR_OK;
 }
@@ -165,17 +184,17 @@ static enum err
 look(struct file *f, const char *user, bool fresh, auth_open_fn *open)
 {
 	uint64_t now = clock_mono_ms();
+	struct stat st;
 	int fd;
 	enum err e;
 
-	if (!fresh && f->looked_ms != 0 && now - f->looked_ms < LOOK_MS)
+	if (!fresh && f->fd >= 0 && now - f->looked_ms < LOOK_MS &&
+	    fstat(f->fd, &st) == 0 && is_unchanged(f, &st))
 		return ERR_OK;
 	if ((e = open(f->path, user, &fd)) != ERR_OK)
 		return ERR_UNAVAIL;
-	e = take(f, fd);
-	close(fd);
-	if (e == ERR_OK)
-		f->looked_ms = now == 0 ? 1 : now;
+	if ((e = take(f, fd)) == ERR_OK)
+		f->looked_ms = now;
 	return e;
 }
 

@@ -15,8 +15,8 @@ struct auth_entry {
 };
 
 /*
- * Finds a user. The file is read when it changed (at most one look in 20 ms, or
- * when `fresh`), through `open`, which gives a descriptor. Names are compared byte
+ * Finds a user. The file is read when it changed (its path is opened anew after a
+ * second, or when `fresh`), through `open`, which gives a descriptor. Names are compared byte
  * by byte. Errors: ERR_NOTFOUND no such user; ERR_UNAVAIL (logged) the file cannot be
  * read.
  */
