@@ -12,6 +12,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -129,6 +132,10 @@ conn_release_buffers(struct conn *c)
 		buffer_free(&c->in, IN_MAX);
 	if (c->out_n == 0)
 		buffer_free(&c->out, OUT_MAX);
+#ifdef __GLIBC__
+	/* What commands freed lies between what stays: 100 KiB of 260. */
+	malloc_trim(0);
+#endif
 }
 
 bool

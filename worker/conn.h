@@ -17,8 +17,8 @@ struct conn *conn_new(int in_fd, int out_fd);
 void conn_free(struct conn **c);
 
 /*
- * Makes room: gives read and write buffers back while the connection is idle, so
- * that a waiting session costs next to nothing.
+ * Makes room: gives read and write buffers, and free heap pages, back while the
+ * connection is idle, so that a waiting session costs next to nothing.
  */
 void conn_release_buffers(struct conn *c);
 
