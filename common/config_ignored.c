@@ -219,6 +219,13 @@ cfg_ignore(struct cfg_state *st, struct cfg_node *n, enum cfg_scope scope)
 		    reasons[k->reason]);
 		return;
 	}
+	if (!n->is_section && scope != SCOPE_TOP &&
+	    (cfg_option_find(n->key) < cfg_option_count ||
+	    lists(honoured[SCOPE_TOP], n->key))) {
+		cfg_problem(st, n, CFG_NOTE, "%s has no effect here: it counts "
+		    "outside of blocks only", name);
+		return;
+	}
 	near = nearest(n->key, n->is_section && scope == SCOPE_TOP ?
 	    SCOPE_SECTION : scope);
 	cfg_problem(st, n, CFG_NOTE, near.p == NULL ?

@@ -52,6 +52,9 @@ static void
 unknown(void **state)
 {
 	(void)state;
+	check_said("namespace inbox {\ninbox = yes\nmail_uid = 5\n}\n",
+	    "3 note: namespace inbox: mail_uid has no effect here: it counts "
+	    "outside of blocks only\n");
 	check_said("mail_locaton = maildir:~/M\nxyzzy = 1\n"
 	    "namespace inbox {\ninbox = yes\nprefx = x\n}\n"
 	    "passwdb {\n}\nservice imap {\nproces_limit = 5\n}\n",
