@@ -1,4 +1,4 @@
-/* One message file as bytes: stored form in memory, wire form to whoever wants it. */
+/* One message file: stored form in memory, wire form to whoever wants it. */
 #include "maildir/message.h"
 
 #include "common/log.h"
@@ -14,9 +14,9 @@
 
 enum {
 	/*
-	 * Read up to here, mapped beyond. Of 10,000 messages of 26 KiB on average the
-	 * ENVELOPEs take 155 ms of CPU with mappings only, 109 ms so; the
-	 * whole text 206 and 143 ms; larger buffers win nothing.
+	 * Read up to here, mapped beyond. Of 10,000 messages of 26 KiB on
+	 * average the ENVELOPEs take 155 ms of CPU with mappings only, 109 ms
+	 * so; the whole text 206 and 143 ms; larger buffers win nothing.
 	 */
 	SMALL_MAX = 256 << 10,
 	BUFFER_KEEP = 64 << 10,	/* a larger buffer is not kept */
@@ -74,7 +74,7 @@ new_message(void)
 	return m;
 }
 
-/* The buffer has at least BUFFER_KEEP bytes, so that it fits the next one too. */
+/* The buffer has at least BUFFER_KEEP bytes, so it fits the next one too. */
 static enum err
 read_small(struct message *m, size_t size)
 {
@@ -390,11 +390,12 @@ send_window(struct sender *s, const char *p, size_t n, bool lf, char before)
 }
 
 /*
- * How many stored bytes of r lie in front of wire offset `from`. *half_out: the offset
- * lies between the CR and the LF that one stored LF becomes.
+ * How many stored bytes of r lie in front of wire offset `from`. *half_out: the
+ * offset lies between the CR and the LF that one stored LF becomes.
  */
 static uint64_t
-find_wire(struct message *m, const struct range *r, uint64_t from, bool *half_out)
+find_wire(struct message *m, const struct range *r, uint64_t from,
+    bool *half_out)
 {
 	uint64_t stored = 0, wire = 0;
 

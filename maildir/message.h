@@ -12,15 +12,15 @@
 #include "maildir/mime.h"
 
 /*
- * Small files are read into a buffer, which is kept for the next message: opening
- * and closing a mapping costs more than copying. Larger ones are mapped read-only
- * and streamed, and pages that were passed are given back: memory does not grow
- * with the message. A file that shrinks while it is mapped must not kill the
- * process: the size is checked again before each window of 1 MiB is sent (then
- * message_send gives less than it was asked for); a page that is touched all the
- * same ends the process with a log line and EX_TEMPFAIL, which is what a lost
- * connection costs and nothing else (the handler only takes faults in the
- * mappings made here).
+ * Small files are read into a buffer, which is kept for the next message:
+ * opening and closing a mapping costs more than copying. Larger ones are mapped
+ * read-only and streamed, and pages that were passed are given back: memory
+ * does not grow with the message. A file that shrinks while it is mapped must
+ * not kill the process: the size is checked again before each window of 1 MiB
+ * is sent (then message_send gives less than it was asked for); a page that is
+ * touched all the same ends the process with a log line and EX_TEMPFAIL, which
+ * is what a lost connection costs and nothing else (the handler only takes
+ * faults in the mappings made here).
  */
 struct message {
 	int fd;			/* owned */
@@ -35,7 +35,7 @@ struct message {
 	struct message *next;	/* among the mapped ones */
 };
 
-/* Takes fd over (closed also on error). Errors: ERR_IO, ERR_CORRUPT not a file. */
+/* Takes fd over, on errors too. Errors: ERR_IO; ERR_CORRUPT not a file. */
 enum err message_open(int fd, struct message **out);
 void message_close(struct message **m);
 
@@ -52,10 +52,10 @@ struct span message_header(struct message *m);
 const struct part *message_parts(struct message *m);
 
 /*
- * Calls put(ctx, bytes, n) with the wire form (CRLF) of range r, from wire offset
- * `from`, at most `max` wire bytes; returns the number given. r->lf == 0 sends
- * straight out of the mapping. put returns false to stop. NUL goes out as 0x80,
- * since IMAP strings cannot hold it (RFC 3501 9).
+ * Calls put(ctx, bytes, n) with the wire form (CRLF) of range r, from wire
+ * offset `from`, at most `max` wire bytes; returns the number given. r->lf == 0
+ * sends straight out of the mapping. put returns false to stop. NUL goes out as
+ * 0x80, since IMAP strings cannot hold it (RFC 3501 9).
  */
 uint64_t message_send(struct message *m, const struct range *r, uint64_t from,
     uint64_t max, bool (*put)(void *ctx, const char *p, size_t n), void *ctx);

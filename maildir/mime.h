@@ -1,8 +1,8 @@
 /*
  * Messages as byte ranges: headers (RFC 5322), MIME parts (RFC 2045, 2046),
- * encoded words (RFC 2047), parameters (RFC 2231). Nothing is copied: ranges are
- * offsets into the message as stored. Lines may end with LF or CRLF; what goes to
- * clients counts every line end as CRLF.
+ * encoded words (RFC 2047), parameters (RFC 2231). Nothing is copied: ranges
+ * are offsets into the message as stored. Lines may end with LF or CRLF; what
+ * goes to clients counts every line end as CRLF.
  */
 #ifndef MAILDIR_MIME_H
 #define MAILDIR_MIME_H
@@ -17,13 +17,17 @@
 #include "common/span.h"
 
 /*
- * Bounds; beyond them the rest of a message is shown plain, never refused: levels
- * of parts and parts in all (the message itself counts), as in Dovecot, so that
- * section numbers agree; bytes of a header block that are looked at.
+ * Bounds; beyond them the rest of a message is shown plain, never refused:
+ * levels of parts and parts in all (the message itself counts), as in Dovecot,
+ * so that section numbers agree; bytes of a header block that are looked at.
  */
-enum { MIME_DEPTH_MAX = 100, MIME_PARTS_MAX = 10000, MIME_HEADER_MAX = 1 << 20 };
+enum {
+	MIME_DEPTH_MAX = 100,
+	MIME_PARTS_MAX = 10000,
+	MIME_HEADER_MAX = 1 << 20,
+};
 
-/* A range of the stored text. `lf` counts bare LFs in it: wire size = n + lf. */
+/* A range of the stored text. `lf` counts bare LFs: wire size = n + lf. */
 struct range {
 	uint64_t at, n;
 	uint64_t lf;		/* LFs not preceded by CR */
@@ -32,14 +36,14 @@ struct range {
 
 /* One MIME part; the message itself is the root. */
 struct part {
-	struct part *parent, *child, *next;	/* child: first; next: sibling */
+	struct part *parent, *child, *next;	/* first child, sibling */
 	unsigned number;		/* 1.. among its siblings */
 	struct range header;		/* up to and including the empty line */
 	struct range body;
-	struct span type, subtype;	/* as written ("text"/"plain" default) */
-	bool is_multipart;		/* always has a child, if need be an empty one */
-	bool is_message;		/* message/rfc822 (not global: RFC 9755 6) */
-	/* message/rfc822: `child` is the enclosed message (a part like the root) */
+	struct span type, subtype;	/* as written; text/plain default */
+	bool is_multipart;		/* has a child always, maybe empty */
+	/* message/rfc822 (not global: RFC 9755 6): `child` is its message */
+	bool is_message;
 };
 
 /* ---- headers ---- */
@@ -49,7 +53,7 @@ struct header_iter {
 };
 
 struct header_field {
-	struct span name;	/* without the colon; p == NULL: a line without one */
+	struct span name;	/* without the colon; p == NULL: has none */
 	struct span value;	/* raw, folded, without the final line end */
 	struct span whole;	/* with the final line end */
 };
@@ -59,9 +63,10 @@ void header_init(struct header_iter *it, struct span header);
 bool header_next(struct header_iter *it, struct header_field *out);
 
 /* First field of that name (any case); false: none. */
-bool header_find(struct span header, struct span name, struct header_field *out);
+bool header_find(struct span header, struct span name,
+    struct header_field *out);
 
-/* Appends a value without folding (CRLF + white space become the white space). */
+/* Appends a value without folding (CRLF + blank become the blank). */
 void header_unfold(struct span value, struct buf *out);
 
 /* ---- addresses (RFC 5322 3.4, obsolete forms, RFC 3501 groups) ---- */
@@ -94,20 +99,21 @@ struct param {
  * Content-Type or Content-Disposition: main value ("text", "/", "plain" or
  * "attachment") and parameters in order as written (RFC 2231 continuations are
  * joined and decoded to UTF-8 by param_find, not here). A main value without a
- * slash leaves *subtype_out empty with p == NULL. At most 1,000 parameters out of
- * the first 64 KiB.
+ * slash leaves *subtype_out empty with p == NULL. At most 1,000 parameters out
+ * of the first 64 KiB.
  * Errors: ERR_SYNTAX no main value: RFC 2045 5.2 says text/plain then.
  */
-enum err content_parse(struct span value, struct arena *a, struct span *type_out,
-    struct span *subtype_out, struct param **params_out);
+enum err content_parse(struct span value, struct arena *a,
+    struct span *type_out, struct span *subtype_out, struct param **params_out);
 
 /* A parameter by name, RFC 2231 decoded to UTF-8. p == NULL: none. */
-struct span param_find(const struct param *p, const char *name, struct arena *a);
+struct span param_find(const struct param *p, const char *name,
+    struct arena *a);
 
 /*
- * The list as BODYSTRUCTURE shows it (RFC 2231 6): continuations joined into one
- * parameter, still in its charset and percent encoding where it had any ("name*").
- * Plain ones first, in order; then the others by name.
+ * The list as BODYSTRUCTURE shows it (RFC 2231 6): continuations joined into
+ * one parameter, still in its charset and percent encoding where it had any
+ * ("name*"). Plain ones first, in order; then the others by name.
  */
 const struct param *param_join(const struct param *p, struct arena *a);
 
@@ -120,15 +126,15 @@ const struct param *param_join(const struct param *p, struct arena *a);
 void mime_parse(struct span text, struct arena *a, struct part **root_out);
 
 /*
- * The same for long texts: calls passed(ctx, n) every few megabytes, when what lies
- * before offset n is not needed for a while.
+ * The same for long texts: calls passed(ctx, n) every few megabytes, when what
+ * lies before offset n is not needed for a while.
  */
 void mime_parse_paced(struct span text, struct arena *a, struct part **root_out,
     void (*passed)(void *ctx, size_t n), void *ctx);
 
 /*
- * Adds a stored text to r: n, lines, and lf with `before` the byte in front of it
- * (0: none).
+ * Adds a stored text to r: n, lines, and lf with `before` the byte in front of
+ * it (0: none).
  */
 void mime_count(struct range *r, const char *p, size_t n, char before);
 

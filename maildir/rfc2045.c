@@ -1,8 +1,8 @@
 /*
- * MIME: Content-Type and its relatives (RFC 2045 5.1, RFC 2183), and the tree of parts
- * (RFC 2046 5.1), found in one pass over the lines. What counts as a boundary, and
- * what happens beyond the limits, is what Dovecot does, so that part numbers stay
- * the same when the server changes.
+ * MIME: Content-Type and its relatives (RFC 2045 5.1, RFC 2183), and the tree
+ * of parts (RFC 2046 5.1), found in one pass over the lines. What counts as a
+ * boundary, and what happens beyond the limits, is what Dovecot does, so that
+ * part numbers stay the same when the server changes.
  */
 #include "maildir/mime.h"
 
@@ -102,8 +102,8 @@ take_quoted(struct span *s, struct arena *a)
 }
 
 /*
- * A value without quotes: up to a semicolon or a blank. Much that RFC 2045 wants quoted
- * comes without (boundary=a=b/c?), and is taken as meant.
+ * A value without quotes: up to a semicolon or a blank. Much that RFC 2045
+ * wants quoted comes without (boundary=a=b/c?), and is taken as meant.
  */
 static struct span
 take_value(struct span *s)
@@ -209,8 +209,8 @@ content_parse(struct span value, struct arena *a, struct span *type_out,
 /* ---- counting line ends ---- */
 
 /*
- * Lines and CRLFs of p[0..n-1], p[-1] being readable, n at most 240. With a constant n
- * and sums of one byte compilers make vector code of it.
+ * Lines and CRLFs of p[0..n-1], p[-1] being readable, n at most 240. With a
+ * constant n and sums of one byte compilers make vector code of it.
  */
 static inline void
 count_block(const char *p, int n, uint64_t *lines, uint64_t *crlf)
@@ -296,11 +296,11 @@ struct parser {
 	struct mark before;	/* here, without the line end in front of it */
 	struct part *current;	/* the innermost part that is not finished */
 	unsigned depth;		/* its depth, the root's is 0 */
-	bool in_header;		/* here is in its header, its type is not known */
+	bool in_header;		/* here is in its header: no type yet */
 	struct open_part open[MIME_DEPTH_MAX];
 	unsigned n_open;
 	unsigned n_parts;
-	struct span content_type;	/* of the header being read, or p == NULL */
+	struct span content_type;	/* of this header, or p == NULL */
 	bool in_content_type;	/* continuation lines belong to it */
 	void (*passed)(void *ctx, size_t n);
 	void *ctx;
@@ -372,9 +372,9 @@ count_to(struct parser *q, size_t at)
 }
 
 /*
- * From the line here, which is no boundary, to the next that begins with "--", or to
- * the end. Looking for dashes and counting lines in blocks is several times
- * faster than going from line to line.
+ * From the line here, which is no boundary, to the next that begins with "--",
+ * or to the end. Looking for dashes and counting lines in blocks is several
+ * times faster than going from line to line.
  */
 static void
 next_dashes(struct parser *q)
@@ -409,9 +409,9 @@ next_dashes(struct parser *q)
 }
 
 /*
- * The open multipart whose boundary the line at `here` begins with: the longest, the
- * innermost of equals (RFC 2046 5.1.2: nothing but the boundary is compared).
- * Returns its place in `open` plus one; 0: none.
+ * The open multipart whose boundary the line at `here` begins with: the
+ * longest, the innermost of equals (RFC 2046 5.1.2: nothing but the boundary is
+ * compared). Returns its place in `open` plus one; 0: none.
  */
 static unsigned
 match_boundary(const struct parser *q, bool *end_out)
@@ -484,7 +484,7 @@ find_boundary(const struct param *params, struct arena *a)
 	return p != NULL ? p->value : param_find(params, "boundary", a);
 }
 
-/* Type of the current part out of its header. boundary_out: p == NULL is none. */
+/* Type of the current part. boundary_out: p == NULL is none. */
 static void
 set_type(struct parser *q, struct part *p, struct span *boundary_out)
 {

@@ -14,8 +14,9 @@ struct word {
 };
 
 /*
- * False: none there. Longer than the 75 bytes that RFC 2047 2 allows is fine, blanks
- * inside are too as long as it ends on this line: both are seen in real mail.
+ * False: none there. Longer than the 75 bytes that RFC 2047 2 allows is fine,
+ * blanks inside are too as long as it ends on this line: both are seen in real
+ * mail.
  */
 static bool
 read_word(struct span s, struct word *w)
@@ -80,8 +81,9 @@ add_plain(struct span s, struct buf *out)
 }
 
 /*
- * Decodes the words from s on that belong together, and takes them off. Neighbours
- * in one charset are converted as one text: some mailers cut characters in two.
+ * Decodes the words from s on that belong together, and takes them off.
+ * Neighbours in one charset are converted as one text: some mailers cut
+ * characters in two.
  */
 static void
 add_words(struct span *s, struct word w, struct buf *out)

@@ -1,7 +1,7 @@
 /*
- * Parameters that come in pieces and in charsets (RFC 2231): name*, name*0, name*1*.
- * The rest of the world writes encoded words into quoted strings; those are
- * understood as well.
+ * Parameters that come in pieces and in charsets (RFC 2231): name*, name*0,
+ * name*1*. The rest of the world writes encoded words into quoted strings;
+ * those are understood as well.
  */
 #include "maildir/mime.h"
 
@@ -74,14 +74,15 @@ compare(const void *va, const void *vb)
 	return a->order < b->order ? -1 : 1;
 }
 
-/* How many numbered pieces of one name begin at v[0], and whether none is missing. */
+/* How many numbered pieces of a name begin at v[0]; whether none is missing. */
 static size_t
 run_length(const struct piece *v, size_t n, bool *whole_out)
 {
 	size_t i;
 
 	*whole_out = true;
-	for (i = 0; i < n && v[i].numbered && span_ieq(v[i].name, v[0].name); i++)
+	for (i = 0; i < n && v[i].numbered &&
+	    span_ieq(v[i].name, v[0].name); i++)
 		if (v[i].number != i)
 			*whole_out = false;
 	return i > 0 ? i : 1;

@@ -1,6 +1,7 @@
 /*
- * Header blocks and their fields; addresses (RFC 5322, with RFC 822's leftovers).
- * Both read what mail really holds: see VIOLATIONS.md for what is forgiven.
+ * Header blocks and their fields; addresses (RFC 5322, with RFC 822's
+ * leftovers). Both read what mail really holds: see VIOLATIONS.md for what is
+ * forgiven.
  */
 #include "maildir/mime.h"
 
@@ -321,7 +322,7 @@ add(struct reader *r, struct address addr)
 	r->n++;
 }
 
-/* "@one,@two:" in front of the local part; p == NULL when it does not end so. */
+/* "@one,@two:" in front of the local part. */
 static struct span
 read_route(struct reader *r)
 {

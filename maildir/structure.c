@@ -1,13 +1,13 @@
 /*
- * ENVELOPE, BODY and BODYSTRUCTURE (RFC 3501 7.4.2) as Dovecot writes them, down to
- * the choice between quoted string and literal, so that a client's cache stays good
- * when the server changes. Where we differ: VIOLATIONS.md.
+ * ENVELOPE, BODY and BODYSTRUCTURE (RFC 3501 7.4.2) as Dovecot writes them,
+ * down to the choice between quoted string and literal, so that a client's
+ * cache stays good when the server changes. Where we differ: VIOLATIONS.md.
  */
 #include "maildir/structure.h"
 
 #include <string.h>
 
-enum { ESCAPES_MAX = 4 };	/* in a quoted string; with more it is a literal */
+enum { ESCAPES_MAX = 4 };	/* in a quoted string, else a literal */
 
 /* ---- strings ---- */
 
@@ -75,8 +75,9 @@ structure_nstring(struct span s, struct buf *out)
 }
 
 /*
- * A subject or a name, for people: runs of white space become one blank, none at the
- * ends; a literal as soon as that changed something or a byte is unusual.
+ * A subject or a name, for people: runs of white space become one blank, none
+ * at the ends; a literal as soon as that changed something or a byte is
+ * unusual.
  */
 static void
 add_for_people(struct span s, struct arena *a, struct buf *out)
@@ -139,8 +140,8 @@ unfold(struct span v, struct arena *a)
 
 /* In the order in which ENVELOPE shows them. */
 enum env {
-	ENV_DATE, ENV_SUBJECT, ENV_FROM, ENV_SENDER, ENV_REPLY_TO, ENV_TO, ENV_CC,
-	ENV_BCC, ENV_IN_REPLY_TO, ENV_MESSAGE_ID, ENV_N
+	ENV_DATE, ENV_SUBJECT, ENV_FROM, ENV_SENDER, ENV_REPLY_TO, ENV_TO,
+	ENV_CC, ENV_BCC, ENV_IN_REPLY_TO, ENV_MESSAGE_ID, ENV_N
 };
 
 static const struct span env_name[ENV_N] = {
@@ -266,7 +267,8 @@ static const struct {
 } content_field[] = {
 	{ SPAN("Content-ID"), offsetof(struct content, id) },
 	{ SPAN("Content-Description"), offsetof(struct content, description) },
-	{ SPAN("Content-Transfer-Encoding"), offsetof(struct content, encoding) },
+	{ SPAN("Content-Transfer-Encoding"),
+	    offsetof(struct content, encoding) },
 	{ SPAN("Content-MD5"), offsetof(struct content, md5) },
 	{ SPAN("Content-Disposition"), offsetof(struct content, disposition) },
 	{ SPAN("Content-Language"), offsetof(struct content, language) },

@@ -1,7 +1,7 @@
 /*
- * BODY[section]<partial>: from a section to bytes on the wire (RFC 3501 6.4.5). Texts go
- * out as literals always, empty ones too, as clients know it from Dovecot; a part
- * that is not there is NIL.
+ * BODY[section]<partial>: from a section to bytes on the wire (RFC 3501 6.4.5).
+ * Texts go out as literals always, empty ones too, as clients know it from
+ * Dovecot; a part that is not there is NIL.
  */
 #include "worker/body.h"
 
@@ -40,7 +40,7 @@ add_upper(struct buf *b, struct span s)
 		    (char)(s.p[i] - 32) : s.p[i]);
 }
 
-/* "(A B)"; the label shows names in capitals, quoted if they came as strings. */
+/* "(A B)"; the label has names in capitals, quoted if they came as strings. */
 static enum err
 parse_fields(struct cursor *in, struct body_section *out, struct buf *label)
 {
@@ -290,8 +290,8 @@ is_asked(const struct body_section *b, struct span name)
 }
 
 /*
- * The fields that are asked for. FIELDS ends with the empty line always; FIELDS.NOT
- * has it if the message has one (RFC 3501 7.4.2, under BODY[]).
+ * The fields that are asked for. FIELDS ends with the empty line always;
+ * FIELDS.NOT has it if the message has one (RFC 3501 7.4.2, under BODY[]).
  */
 static void
 sift_fields(struct sieve *v, const struct body_section *b, struct span header)

@@ -1,6 +1,7 @@
 /*
- * A whole message: its tree of parts must be sound, its ENVELOPE and BODYSTRUCTURE
- * well-formed IMAP, its addresses, parameters and encoded words readable.
+ * A whole message: its tree of parts must be sound, its ENVELOPE and
+ * BODYSTRUCTURE well-formed IMAP, its addresses, parameters and encoded words
+ * readable.
  */
 #include "maildir/mime.h"
 #include "maildir/structure.h"

@@ -1,4 +1,4 @@
-/* Message files: read or mapped, in wire form whole and in pieces, truncated. */
+/* Message files: read or mapped, sent whole and in pieces, truncated. */
 #include "maildir/message.h"
 
 #include <fcntl.h>

@@ -106,7 +106,7 @@ a_type_has_at_most_1000_parameters(void **state)
 
 /* ---- trees ---- */
 
-/* mixed[plain:"one" message{plain:"x"}]: subtypes, and the text of the leaves. */
+/* mixed[plain:one rfc822{plain:x}]: subtypes, and the text of the leaves. */
 static void
 draw(struct span text, const struct part *p, struct buf *b)
 {
@@ -268,7 +268,8 @@ a_plain_message_is_its_own_part_1(void **state)
 /* ---- limits ---- */
 
 static void
-count_parts(const struct part *p, unsigned depth, unsigned *n, unsigned *deepest)
+count_parts(const struct part *p, unsigned depth, unsigned *n,
+    unsigned *deepest)
 {
 	++*n;
 	if (depth > *deepest)
