@@ -18,7 +18,7 @@ struct block {
 	const char *mail_driver, *mail_path;	/* 2.4 userdb fields */
 };
 
-/* Without "passdb_" and "passwd_file_" or the like, which 2.4 lets one leave out. */
+/* Without "passdb_" and "static_", which 2.4 lets one leave out. */
 static const char *
 short_key(const struct block *b, const char *key)
 {
@@ -43,8 +43,8 @@ static void
 ignored_field(const struct block *b, const struct cfg_node *at, const char *key)
 {
 	if (cfg_first_time(b->st, b->kind, key))
-		cfg_problem(b->st, at, CFG_IGNORED, "%s field %s is ignored: Loft "
-		    "does not use it", b->kind, log_text(span_of(key)));
+		cfg_problem(b->st, at, CFG_IGNORED, "%s field %s is ignored: "
+		    "Loft does not use it", b->kind, log_text(span_of(key)));
 }
 
 /* A field of a passdb's answer, "" for one that is only there. */
@@ -69,8 +69,9 @@ passdb_field(struct block *b, const struct cfg_node *at, const char *key,
 			bad_field(b, at, key, "the value must be yes or no");
 	} else if (cfg_word_index(rights, key) >= 0 &&
 	    (!is_static || cfg_word_index(heeded, key) < 0)) {
-		bad_field(b, at, key, "Loft does not evaluate it here yet, so that "
-		    "others could log in than meant; remove it if that is meant");
+		bad_field(b, at, key, "Loft does not evaluate it here yet, so "
+		    "that others could log in than meant; remove it if that is "
+		    "meant");
 	} else if (is_static && strpbrk(value, " \t\n") == NULL) {
 		p->fields = arena_printf(b->st->arena, "%s%s%s=%s", p->fields,
 		    *p->fields != '\0' ? " " : "", key, value);
@@ -98,8 +99,8 @@ userdb_field(struct block *b, const struct cfg_node *at, const char *key,
 	else if (strcmp(key, "mail_path") == 0)
 		b->mail_path = value;
 	else if (strcmp(key, "chroot") == 0 && *value != '\0')
-		bad_field(b, at, key, "Loft does not change the root for a user, so "
-		    "that the paths would be others; give full paths");
+		bad_field(b, at, key, "Loft does not change the root for a "
+		    "user, so that the paths would be others; give full paths");
 	else if (strcmp(key, "allow_all_users") != 0)
 		ignored_field(b, at, key);
 }
@@ -110,7 +111,7 @@ field(struct block *b, const struct cfg_node *at, const char *key,
 {
 	struct span name = span_of(key);
 
-	/* whether it only counts when nothing else says so is the block's matter */
+	/* ":default" is the block's matter */
 	name.n = span_find(name, ':');
 	key = arena_cstr(b->st->arena, name);
 	if (name.n == 0 || strspn(key, "abcdefghijklmnopqrstuvwxyz"
@@ -159,8 +160,8 @@ file_args(struct block *b)
 			    &b->u->username_format) =
 			    arena_cstr(b->st->arena, w);
 		else if (w.p == NULL)
-			bad_field(b, b->args_at, "args", "the path of the file must "
-			    "be absolute");
+			bad_field(b, b->args_at, "args", "the path of the file "
+			    "must be absolute");
 		else
 			bad_field(b, b->args_at, arena_cstr(b->st->arena, key),
 			    "unknown in args; it is \"scheme=CRYPT "
@@ -177,16 +178,16 @@ fields_of(struct block *b, struct cfg_node *section)
 		const char *value = n->is_section ? NULL :
 		    cfg_value(b->st, n);
 
-		/* 2.4: without ":default" it would replace what the file says */
+		/* 2.4: without ":default" it wins over the file */
 		if (value != NULL && b->u != NULL &&
 		    strcmp(section->key, "default_fields") != 0 &&
 		    strcmp(b->driver, "static") != 0 &&
 		    strchr(n->key, ':') == NULL &&
 		    cfg_word_index("uid|gid|home|mail|mail_path|mail_driver",
 		    n->key) >= 0)
-			bad_field(b, n, n->key, "Loft cannot yet put it in place "
-			    "of what the file says; with \":default\" after the "
-			    "name it counts where the file has none");
+			bad_field(b, n, n->key, "Loft cannot yet put it in "
+			    "place of what the file says; with \":default\" "
+			    "after the name it counts where the file has none");
 		else if (value != NULL)
 			field(b, n, n->key, value);
 	}
@@ -254,7 +255,8 @@ block_setting(struct block *b, struct cfg_node *n)
 		return;
 	}
 	/* Does nothing unless it is a setting of these blocks. */
-	if (common_setting(b, n, key, "") && (value = cfg_value(b->st, n)) != NULL)
+	if (common_setting(b, n, key, "") &&
+	    (value = cfg_value(b->st, n)) != NULL)
 		(void)common_setting(b, n, key, value);
 	else if (!common_setting(b, n, key, ""))
 		cfg_ignore(b->st, &(struct cfg_node){ .parent = n->parent,
@@ -270,7 +272,8 @@ find_driver(struct block *b)
 
 	b->driver = "";
 	for (struct cfg_node *n = b->section->first; n != NULL; n = n->next) {
-		if (!n->is_section && strcmp(short_key(b, n->key), "driver") == 0 &&
+		if (!n->is_section &&
+		    strcmp(short_key(b, n->key), "driver") == 0 &&
 		    (value = cfg_value(b->st, n)) != NULL) {
 			b->driver = value;
 			b->driver_at = n;
@@ -290,13 +293,14 @@ check_driver(struct block *b)
 	    strcmp(b->driver, "static") == 0)
 		return true;
 	if (*b->driver == '\0')
-		cfg_problem(b->st, b->section, CFG_FATAL, "%s without a driver; "
-		    "Loft has passwd-file and static", b->kind);
+		cfg_problem(b->st, b->section, CFG_FATAL, "%s without a "
+		    "driver; Loft has passwd-file and static", b->kind);
 	else
-		cfg_problem(b->st, b->driver_at, CFG_FATAL, "%s driver %s is not "
-		    "supported yet, so that its users could not log in; Loft has "
-		    "passwd-file and static: export the users into a passwd-file, "
-		    "or remove this %s if nobody needs it", b->kind,
+		cfg_problem(b->st, b->driver_at, CFG_FATAL, "%s driver %s is "
+		    "not supported yet, so that its users could not log in; "
+		    "Loft has passwd-file and static: export the users into a "
+		    "passwd-file, or remove this %s if nobody needs "
+		    "it", b->kind,
 		    log_text(span_of(b->driver)), b->kind);
 	return false;
 }
@@ -310,11 +314,11 @@ check_path(struct block *b)
 	if (strcmp(b->driver, "static") == 0)
 		return;
 	if (b->path == NULL || *b->path == '\0')
-		cfg_problem(b->st, at, CFG_FATAL, "%s passwd-file: the path of the "
-		    "file is missing", b->kind);
+		cfg_problem(b->st, at, CFG_FATAL, "%s passwd-file: the path of "
+		    "the file is missing", b->kind);
 	else if (*b->path != '/')
-		cfg_problem(b->st, at, CFG_FATAL, "%s passwd-file: the path %s must "
-		    "be absolute", b->kind, log_text(span_of(b->path)));
+		cfg_problem(b->st, at, CFG_FATAL, "%s passwd-file: the path %s "
+		    "must be absolute", b->kind, log_text(span_of(b->path)));
 }
 
 /* Reads all of the block. False: its driver is none of ours. */
@@ -406,9 +410,9 @@ cfg_finish_auth(struct cfg_state *st)
 	if (st->failed)
 		return;
 	if (st->cfg->passdb == NULL)
-		cfg_problem(st, NULL, CFG_NOTE, "there is no passdb: nobody can "
-		    "log in");
+		cfg_problem(st, NULL, CFG_NOTE, "there is no passdb: nobody "
+		    "can log in");
 	if (st->cfg->userdb == NULL && *st->cfg->mail_uid == '\0')
-		cfg_problem(st, NULL, CFG_NOTE, "there is no userdb and no mail_uid: "
-		    "nobody can log in");
+		cfg_problem(st, NULL, CFG_NOTE, "there is no userdb and no "
+		    "mail_uid: nobody can log in");
 }

@@ -1,4 +1,4 @@
-/* %variables: 2.3's letters, modifiers and widths; braces go to config_filter.c. */
+/* %variables: 2.3's letters, modifiers, widths; braces: config_filter.c. */
 #include <inttypes.h>
 #include <unistd.h>
 
@@ -17,7 +17,7 @@ struct expanding {
 	bool is_path;
 	unsigned dots;		/* in the homes put in: those are in order */
 	const char *why;	/* it cannot be done */
-	bool leaves;		/* because the name would lead out of the path */
+	bool leaves;	/* because the name would lead out of the path */
 };
 
 struct width {
@@ -119,7 +119,8 @@ expand_case(struct arena *a, struct span s, bool up)
 	char *p = copy_of(a, s);
 
 	for (size_t i = 0; i < s.n; i++) {
-		if (up ? p[i] >= 'a' && p[i] <= 'z' : p[i] >= 'A' && p[i] <= 'Z')
+		if (up ? p[i] >= 'a' && p[i] <= 'z' :
+		    p[i] >= 'A' && p[i] <= 'Z')
 			p[i] = (char)(p[i] ^ 0x20);
 	}
 	return (struct span){ p, s.n };
@@ -178,7 +179,7 @@ modify_dc(struct arena *a, struct span s)
 	return (struct span){ p, (size_t)(w - p) };
 }
 
-/* 'N': the first eight bytes of the MD5 sum; 'H': the hash that ELF files use. */
+/* 'N': the first eight bytes of the MD5 sum; 'H': the hash of ELF files. */
 static uint64_t
 hash_of(struct span s, bool new)
 {
@@ -380,7 +381,8 @@ variable(struct expanding *x, const char **p)
 	}
 	if (span_eq(name, SPAN("home"))) {
 		if (value.n == 0)
-			return fail(x, all, "is needed and the user has no home");
+			return fail(x, all, "is needed and the user has no "
+			    "home");
 		x->dots += dots(value);
 	}
 	for (int i = 0; i < count; i++)

@@ -5,8 +5,8 @@
 #include "common/config.h"
 
 /*
- * A variable by its long name; the value may be empty. from_user: it holds what a
- * client said. False: there is no such variable.
+ * A variable by its long name; the value may be empty. from_user: it holds
+ * what a client said. False: there is no such variable.
  */
 bool expand_lookup(const struct config_vars *v, struct span name,
     struct arena *a, struct span *out, bool *from_user);
@@ -18,8 +18,8 @@ struct span expand_reverse(struct arena *a, struct span s);
 const char *expand_brace_end(const char *p);
 
 /*
- * What is within %{}: "user", "md5:user" (2.3), "user | username | lower" (2.4).
- * False: *why_out says what is wrong, to be put after the expression.
+ * What is within %{}: "user", "md5:user" (2.3), "user | username | lower"
+ * (2.4). False: *why_out says what is wrong, to be put after the expression.
  */
 bool expand_braces(const struct config_vars *v, struct span inner,
     struct arena *a, struct span *out, bool *from_user,

@@ -1,4 +1,4 @@
-/* 2.4's %{variable | filter(argument) % number | ...} and 2.3's %{md5:variable}. */
+/* 2.4's %{variable | filter(argument) % number}, and 2.3's %{md5:variable}. */
 #include <inttypes.h>
 
 #include "common/config_expand.h"
@@ -167,8 +167,8 @@ number_of(struct piped *x, uint64_t *out)
 		return fail(x, "is not a number", x->value);
 	}
 	if (x->value.n > 8)
-		return fail(x, "counts with eight bytes at most: use substr(0, 8) "
-		    "before", SPAN("arithmetic"));
+		return fail(x, "counts with eight bytes at most: use substr(0, "
+		    "8) before", SPAN("arithmetic"));
 	for (size_t i = 0; i < x->value.n; i++)
 		*out = *out << 8 | (unsigned char)x->value.p[i];
 	return true;
@@ -321,7 +321,8 @@ run_filter(struct piped *x, const struct call *c)
 		if (!span_eq(c->name, span_of(filters[i].name)))
 			continue;
 		if (x->missing && filters[i].run != filter_default)
-			return fail(x, "cannot be used without a value", c->name);
+			return fail(x, "cannot be used without a "
+			    "value", c->name);
 		return filters[i].run(x, c);
 	}
 	return fail(x, "is not a filter that Loft knows", c->name);

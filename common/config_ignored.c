@@ -52,7 +52,7 @@ static const char *const honoured[] = {
 	[SCOPE_PLUGIN] = "",
 };
 
-/* Whether a list of names has this one, "x_*" standing for all that begin so. */
+/* Whether a list of names has this one; "x_*" is all that begin so. */
 static bool
 lists(const char *names, const char *name)
 {
@@ -123,7 +123,8 @@ nearest(const char *name, enum cfg_scope scope)
 	n.distance = (unsigned)(n.name.n / 3 + 1);
 	compare(&n, honoured[scope]);
 	for (size_t i = 0; i < cfg_option_count; i++) {
-		if (scope == SCOPE_TOP && strchr(cfg_options[i].name, '/') == NULL)
+		if (scope == SCOPE_TOP &&
+		    strchr(cfg_options[i].name, '/') == NULL)
 			compare(&n, cfg_options[i].name);
 	}
 	for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
@@ -177,7 +178,8 @@ is_must(struct cfg_state *st, struct cfg_node *n, enum cfg_scope scope,
 			continue;
 		value = n->is_section ? "{" : cfg_value(st, n);
 		if (value != NULL && *value != '\0' &&
-		    (*m->values == '\0' || cfg_word_index(m->values, value) < 0))
+		    (*m->values == '\0' ||
+		    cfg_word_index(m->values, value) < 0))
 			cfg_problem(st, n, CFG_FATAL, "%s%s%.60s: %s", name,
 			    n->is_section ? "" : " = ",
 			    n->is_section ? "" : log_text(span_of(value)),

@@ -29,7 +29,7 @@ struct cfg_node {
 	uint32_t seq;		/* order of reading, over all files */
 	bool is_section;
 	bool quoted;		/* without $variables */
-	bool is_file;		/* raw is the path of a file that is the value */
+	bool is_file;		/* raw is the path of the file with the value */
 	const char *key;
 	const char *raw;	/* text after "="; a section's name, "" none */
 	enum cfg_eval eval;
@@ -105,8 +105,8 @@ void cfg_read_text(struct cfg_state *st, struct span text, const char *path,
     struct cfg_node *into);
 
 /*
- * Reads a regular file of at most CFG_FILE_MAX bytes. On error *why_out is a few
- * words: "does not exist", "permission denied".
+ * Reads a regular file of at most CFG_FILE_MAX bytes. On error *why_out is a
+ * few words: "does not exist", "permission denied".
  */
 enum err cfg_read_file(const char *path, struct buf *out, const char **why_out);
 
@@ -125,7 +125,9 @@ struct cfg_node *cfg_group(struct cfg_state *st, const char *label,
 
 /* ---- options and values ---- */
 
-enum cfg_kind { KIND_STR, KIND_BOOL, KIND_UINT, KIND_SIZE, KIND_TIME, KIND_ENUM };
+enum cfg_kind {
+	KIND_STR, KIND_BOOL, KIND_UINT, KIND_SIZE, KIND_TIME, KIND_ENUM,
+};
 
 struct cfg_option {
 	enum cfg_kind kind;
@@ -161,19 +163,21 @@ bool cfg_to_msecs(const char *s, uint64_t *out);
 /* Index of a word in "a|b|c", case ignored, or -1. */
 int cfg_word_index(const char *words, const char *word);
 
-/* Takes the next word off a list separated by spaces and commas; p NULL: none. */
+/* Takes the next word off a list, by spaces and commas; p NULL: none. */
 struct span cfg_next_word(struct span *list);
 
 /* ---- names that are not ours ---- */
 
 enum cfg_scope {
-	SCOPE_TOP, SCOPE_SECTION, SCOPE_SERVICE, SCOPE_LISTENER, SCOPE_NAMESPACE,
-	SCOPE_MAILBOX, SCOPE_PASSDB, SCOPE_USERDB, SCOPE_PLUGIN,
+	SCOPE_TOP, SCOPE_SECTION, SCOPE_SERVICE, SCOPE_LISTENER,
+	SCOPE_NAMESPACE, SCOPE_MAILBOX, SCOPE_PASSDB, SCOPE_USERDB,
+	SCOPE_PLUGIN,
 };
 
 /*
- * Reports a name that Loft has no use for: ignored and why, fatal when ignoring it
- * would change mail or rights, or unknown, with the nearest known name.
+ * Reports a name that Loft has no use for: ignored and why, fatal when
+ * ignoring it would change mail or rights, or unknown, with the nearest known
+ * name.
  */
 void cfg_ignore(struct cfg_state *st, struct cfg_node *n, enum cfg_scope scope);
 

@@ -138,8 +138,8 @@ here_setting(struct cfg_lexer *lx, struct cfg_line *l, struct span word)
 	l->quoted = true;
 	if (!here_document(lx, word, &l->value)) {
 		l->kind = LINE_BAD;
-		l->why = arena_printf(lx->arena, "the value of %s has no end: a "
-		    "line with only %s is missing", log_text(span_of(l->key)),
+		l->why = arena_printf(lx->arena, "the value of %s has no end: "
+		    "a line with only %s is missing", log_text(span_of(l->key)),
 		    log_text(word));
 	} else if (l->value == NULL) {
 		l->kind = LINE_BAD;

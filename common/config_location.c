@@ -31,7 +31,8 @@ cfg_location_take(struct cfg_state *st, struct cfg_location *l,
 	if (strcmp(n->key, "mailbox_list_layout") != 0)
 		return false;
 	value = cfg_value(st, n);
-	if (value != NULL && *value != '\0' && strcasecmp(value, "maildir++") != 0)
+	if (value != NULL && *value != '\0' &&
+	    strcasecmp(value, "maildir++") != 0)
 		cfg_problem(st, n, CFG_FATAL, "mailbox_list_layout = %s is not "
 		    "supported: folders must be in the layout maildir++ "
 		    "(.Name.Sub); convert the mail with \"doveadm sync\"",
@@ -114,7 +115,7 @@ cfg_location_check(struct cfg_state *st, const char *location,
 		return;
 	}
 	if (l.ignored != NULL && cfg_first_time(st, "location", l.ignored))
-		cfg_problem(st, at, CFG_IGNORED, "mail location: %s is ignored: "
-		    "Loft keeps its own state in a folder loft/ of the Maildir, or "
-		    "in VOLATILEDIR or INDEX", l.ignored);
+		cfg_problem(st, at, CFG_IGNORED, "mail location: %s is "
+		    "ignored: Loft keeps its own state in a folder loft/ of "
+		    "the Maildir, or in VOLATILEDIR or INDEX", l.ignored);
 }

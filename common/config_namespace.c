@@ -10,7 +10,7 @@ struct reading {
 	struct cfg_node *section;
 	struct config_namespace *ns;
 	struct cfg_location location;
-	const struct cfg_node *prefix_at, *separator_at, *inbox_at, *location_at;
+	const struct cfg_node *prefix_at, *location_at;
 };
 
 static void
@@ -18,7 +18,8 @@ set_bool(struct cfg_state *st, const struct cfg_node *n, const char *value,
     bool *out)
 {
 	if (!cfg_to_bool(value, out))
-		cfg_problem(st, n, CFG_FATAL, "%s = %s: the value must be yes or "
+		cfg_problem(st, n, CFG_FATAL, "%s = %s: the value must be yes "
+		    "or "
 		    "no", log_text(span_of(n->key)), log_text(span_of(value)));
 }
 
@@ -30,7 +31,8 @@ set_word(struct cfg_state *st, const struct cfg_node *n, const char *value,
 	int i = cfg_word_index(words, value);
 
 	if (i < 0) {
-		cfg_problem(st, n, CFG_FATAL, "%s = %s: the value must be one of "
+		cfg_problem(st, n, CFG_FATAL, "%s = %s: the value must be one "
+		    "of "
 		    "%s", log_text(span_of(n->key)), log_text(span_of(value)),
 		    words);
 		return;
@@ -70,7 +72,8 @@ mailbox_setting(struct cfg_state *st, struct cfg_node *n,
 		while ((w = cfg_next_word(&rest)).p != NULL) {
 			if (*w.p != '\\')
 				cfg_problem(st, n, CFG_NOTE, "mailbox %s: "
-				    "special_use %s does not begin with a \"\\\" "
+				    "special_use %s does not begin with a "
+				    "\"\\\" "
 				    "(within quotes it is written twice)",
 				    log_text(span_of(m->name)), log_text(w));
 		}
@@ -106,14 +109,13 @@ set_separator(struct reading *r, const struct cfg_node *n, const char *value)
 {
 	char c = *value;
 
-	r->separator_at = n;
 	if (c == '\0')
 		return;
 	if (value[1] != '\0' || c <= ' ' || c == 0x7f || strchr("%*\"&", c) ||
 	    (unsigned char)c > 0x7f || (c >= '0' && c <= '9') ||
 	    ((c | 0x20) >= 'a' && (c | 0x20) <= 'z'))
-		cfg_problem(r->st, n, CFG_FATAL, "separator = %s: it must be one "
-		    "character such as \"/\" or \".\"",
+		cfg_problem(r->st, n, CFG_FATAL, "separator = %s: it must be "
+		    "one character such as \"/\" or \".\"",
 		    log_text(span_of(value)));
 	else
 		r->ns->separator = c;
@@ -134,7 +136,6 @@ namespace_setting(struct reading *r, struct cfg_node *n, const char *key,
 		set_separator(r, n, value);
 	} else if (strcmp(key, "inbox") == 0) {
 		set_bool(r->st, n, value, &ns->inbox);
-		r->inbox_at = n;
 	} else if (strcmp(key, "hidden") == 0) {
 		set_bool(r->st, n, value, &ns->hidden);
 	} else if (strcmp(key, "subscriptions") == 0) {
@@ -174,8 +175,8 @@ read_one(struct reading *r, struct cfg_node *n, int depth)
 		if (group != NULL && depth < CFG_DEPTH_SECTION)
 			read_all(r, group, depth + 1);
 		else if (value != NULL && cfg_first_time(r->st, "group", key))
-			cfg_problem(r->st, n, CFG_NOTE, "%s = %s: there is no such "
-			    "group; ignored", log_text(span_of(key)),
+			cfg_problem(r->st, n, CFG_NOTE, "%s = %s: there is no "
+			    "such group; ignored", log_text(span_of(key)),
 			    log_text(span_of(value)));
 	} else if (cfg_word_index(keys, key) >= 0) {
 		if ((value = cfg_value(r->st, n)) != NULL)
@@ -202,13 +203,14 @@ check_served(struct reading *r, struct config_namespace *ns)
 		return;
 	if (strcmp(ns->type, "private") != 0)
 		cfg_problem(r->st, r->section, CFG_NOTE, "namespace %s: %s "
-		    "namespaces are not served yet; clients do not see it%s", name,
+		    "namespaces are not served yet; clients do not see "
+		    "it%s", name,
 		    ns->type, r->st->acl_at != NULL ? ", whatever its access "
 		    "lists (acl) say" : "");
 	else if (!ns->inbox && *ns->location != '\0')
-		cfg_problem(r->st, r->section, CFG_NOTE, "namespace %s: a second "
-		    "place for a user's mail is not served yet; clients do not see "
-		    "it", name);
+		cfg_problem(r->st, r->section, CFG_NOTE, "namespace %s: a "
+		    "second place for a user's mail is not served yet; clients "
+		    "do not see it", name);
 }
 
 void
@@ -235,8 +237,9 @@ cfg_apply_namespace(struct cfg_state *st, struct cfg_node *section)
 		    r.location_at : section);
 	n = strlen(ns->prefix);
 	if (n > 0 && ns->prefix[n - 1] != ns->separator && !ns->disabled)
-		cfg_problem(st, r.prefix_at, CFG_FATAL, "prefix = %s: it must end "
-		    "with the separator \"%c\"", log_text(span_of(ns->prefix)),
+		cfg_problem(st, r.prefix_at, CFG_FATAL, "prefix = %s: it must "
+		    "end with the separator "
+		    "\"%c\"", log_text(span_of(ns->prefix)),
 		    ns->separator);
 	check_served(&r, ns);
 	for (end = &st->cfg->namespaces; *end != NULL; end = &(*end)->next)
@@ -267,27 +270,29 @@ cfg_finish_namespaces(struct cfg_state *st)
 		if (!ns->inbox || ns->disabled)
 			continue;
 		if (inbox != NULL)
-			cfg_problem(st, NULL, CFG_FATAL, "two namespaces (%s and %s) "
-			    "have inbox = yes: INBOX can be in one only",
+			cfg_problem(st, NULL, CFG_FATAL, "two namespaces (%s "
+			    "and %s) have inbox = yes: INBOX can be in one "
+			    "only",
 			    log_text(span_of(inbox->label)),
 			    log_text(span_of(ns->label)));
 		inbox = ns;
 	}
 	if (inbox == NULL) {
-		cfg_problem(st, NULL, CFG_FATAL, "no namespace has inbox = yes: "
-		    "clients would not find INBOX");
+		cfg_problem(st, NULL, CFG_FATAL, "no namespace has inbox = "
+		    "yes: clients would not find INBOX");
 		return;
 	}
 	if (strcmp(inbox->type, "private") != 0)
-		cfg_problem(st, NULL, CFG_FATAL, "namespace %s: INBOX must be in a "
-		    "private namespace", log_text(span_of(inbox->label)));
+		cfg_problem(st, NULL, CFG_FATAL, "namespace %s: INBOX must be "
+		    "in a private namespace", log_text(span_of(inbox->label)));
 	for (struct config_namespace *ns = st->cfg->namespaces; ns != NULL;
 	    ns = ns->next) {
 		if (!ns->disabled && strcmp(ns->list, "no") != 0 &&
 		    ns->separator != inbox->separator)
-			cfg_problem(st, NULL, CFG_FATAL, "namespaces %s and %s have "
-			    "separators \"%c\" and \"%c\"; all that are listed need "
-			    "the same", log_text(span_of(inbox->label)),
+			cfg_problem(st, NULL, CFG_FATAL, "namespaces %s and %s "
+			    "have separators \"%c\" and \"%c\"; all that are "
+			    "listed need the "
+			    "same", log_text(span_of(inbox->label)),
 			    log_text(span_of(ns->label)), inbox->separator,
 			    ns->separator);
 	}

@@ -332,9 +332,11 @@ config_print(const struct config *cfg, bool changed_only, bool show_secrets,
 		.secrets = show_secrets };
 
 	print_rows(&p, cfg);
-	for (const struct config_passdb *d = cfg->passdb; d != NULL; d = d->next)
+	for (const struct config_passdb *d = cfg->passdb; d != NULL;
+	    d = d->next)
 		print_passdb(&p, d);
-	for (const struct config_userdb *d = cfg->userdb; d != NULL; d = d->next)
+	for (const struct config_userdb *d = cfg->userdb; d != NULL;
+	    d = d->next)
 		print_userdb(&p, d);
 	for (const struct config_namespace *ns = cfg->namespaces; ns != NULL;
 	    ns = ns->next) {

@@ -73,11 +73,12 @@ by_section(struct cfg_node *section, struct span name, struct span key,
 	return found;
 }
 
-static const char *evaluate(struct cfg_state *st, struct cfg_node *n, int depth);
+static const char *evaluate(struct cfg_state *st, struct cfg_node *n,
+    int depth);
 
 /*
- * What "$name" stands for, or NULL. 2.3 looks only at what was written before; 2.4
- * ($SET:) at the whole, unless a setting refers to itself.
+ * What "$name" stands for, or NULL. 2.3 looks only at what was written before;
+ * 2.4 ($SET:) at the whole, unless a setting refers to itself.
  */
 static const char *
 lookup(struct cfg_state *st, struct cfg_node *from, struct span name, int depth)
@@ -142,8 +143,8 @@ replace(struct cfg_state *st, struct cfg_node *n, struct buf *out, int depth)
 		v = lookup(st, n, (struct span){ word.p + 1, word.n - 1 },
 		    depth);
 		if (v == NULL) {
-			cfg_problem(st, n, CFG_FATAL, "%s refers to %s, which has "
-			    "no value here; for a plain \"$\" use quotes",
+			cfg_problem(st, n, CFG_FATAL, "%s refers to %s, which "
+			    "has no value here; for a plain \"$\" use quotes",
 			    log_text(span_of(n->key)), log_text(word));
 			return false;
 		}
@@ -155,7 +156,8 @@ replace(struct cfg_state *st, struct cfg_node *n, struct buf *out, int depth)
 static bool
 read_value(struct cfg_state *st, struct cfg_node *n, struct buf *out)
 {
-	const char *path = cfg_relative(st->arena, n->file, n->raw), *why = NULL;
+	const char *path = cfg_relative(st->arena, n->file, n->raw);
+	const char *why = NULL;
 
 	if (st->no_files)
 		return true;

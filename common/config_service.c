@@ -48,13 +48,13 @@ listener_setting(struct cfg_state *st, struct cfg_node *n,
 		if (span_to_u64(span_of(value), 65535, &port) && *value != '\0')
 			l->port = (unsigned)port;
 		else
-			cfg_problem(st, n, CFG_FATAL, "port = %s: the value must be "
-			    "from 0 (switched off) to 65535",
+			cfg_problem(st, n, CFG_FATAL, "port = %s: the value "
+			    "must be from 0 (switched off) to 65535",
 			    log_text(span_of(value)));
 	} else if (strcmp(key, "ssl") == 0) {
 		if (!cfg_to_bool(value, &l->ssl))
-			cfg_problem(st, n, CFG_FATAL, "ssl = %s: the value must be "
-			    "yes or no", log_text(span_of(value)));
+			cfg_problem(st, n, CFG_FATAL, "ssl = %s: the value "
+			    "must be yes or no", log_text(span_of(value)));
 	} else {
 		l->address = *value == '\0' ? NULL : value;
 	}
@@ -134,7 +134,8 @@ cfg_apply_service(struct cfg_state *st, struct cfg_node *section)
 		if (strncmp(key, "service_", 8) == 0 &&
 		    strcmp(key, "service_count") != 0)
 			key += 8;
-		row = arena_printf(st->arena, "service/%s/%s", section->raw, key);
+		row = arena_printf(st->arena, "service/%s/%s", section->raw,
+		    key);
 		if (n->is_section && login && strcmp(key, "inet_listener") == 0)
 			apply_listener(st, n);
 		else if (!n->is_section &&
@@ -164,6 +165,7 @@ cfg_finish_listeners(struct cfg_state *st)
 		at = &l->next;
 	}
 	if (!open)
-		cfg_problem(st, NULL, CFG_NOTE, "all listeners are switched off "
-		    "(port = 0): only inetd and tunnel sessions are served");
+		cfg_problem(st, NULL, CFG_NOTE, "all listeners are switched "
+		    "off (port = 0): only inetd and tunnel sessions are "
+		    "served");
 }

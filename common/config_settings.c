@@ -7,7 +7,8 @@
 static size_t
 row_of(const void *field, const struct config *cfg)
 {
-	size_t offset = (size_t)((const char *)field - (const char *)cfg), i = 0;
+	size_t offset = (size_t)((const char *)field - (const char *)cfg);
+	size_t i = 0;
 
 	while (i < cfg_option_count && cfg_options[i].offset != offset)
 		i++;
@@ -39,8 +40,9 @@ check_protocol(struct cfg_state *st, const struct cfg_node *at,
 		*imap = true;
 	else if (!span_ieq(word, SPAN("none")) &&
 	    cfg_first_time(st, "protocols", name))
-		cfg_problem(st, at, CFG_IGNORED, "protocols: %s is ignored: Loft "
-		    "serves IMAP only; let another server go on with this protocol",
+		cfg_problem(st, at, CFG_IGNORED, "protocols: %s is ignored: "
+		    "Loft serves IMAP only; let another server go on with this "
+		    "protocol",
 		    log_text(word));
 }
 
@@ -64,8 +66,9 @@ set_protocols(struct cfg_state *st, struct cfg_node *n)
 			if (c->is_section || (value = cfg_value(st, c)) == NULL)
 				continue;
 			if (!cfg_to_bool(value, &yes))
-				cfg_problem(st, c, CFG_FATAL, "protocols: %s must be "
-				    "yes or no", log_text(span_of(c->key)));
+				cfg_problem(st, c, CFG_FATAL, "protocols: %s "
+				    "must be yes or "
+				    "no", log_text(span_of(c->key)));
 			else if (yes)
 				check_protocol(st, c, span_of(c->key), &imap);
 			else if (strcmp(c->key, "imap") == 0)
@@ -85,16 +88,19 @@ note_plugin(struct cfg_state *st, struct cfg_node *n, const char *name)
 		{ "mail_crypt", "Loft does not read encrypted messages; they "
 		    "would be shown as they are on disk" },
 		{ "lazy_expunge", "expunged messages would really be gone, "
-		    "because Loft does not keep them; take it out of mail_plugins "
-		    "if that is meant" },
-		{ "listescape", "Loft does not unescape folder names on disk, so "
-		    "that folders would change their names" },
+		    "because Loft does not keep them; take it out of "
+		    "mail_plugins if that is meant" },
+		{ "listescape", "Loft does not unescape folder names on disk, "
+		    "so that folders would change their names" },
 	};
 
-	for (size_t i = 0; i < sizeof fatal_plugins / sizeof *fatal_plugins; i++) {
+	size_t n_fatal = sizeof fatal_plugins / sizeof *fatal_plugins;
+
+	for (size_t i = 0; i < n_fatal; i++) {
 		if (strcmp(name, fatal_plugins[i].name) == 0 &&
 		    cfg_first_time(st, "plugin", name))
-			cfg_problem(st, n, CFG_FATAL, "mail_plugins: %s: %s", name,
+			cfg_problem(st, n, CFG_FATAL, "mail_plugins: %s: "
+			    "%s", name,
 			    fatal_plugins[i].text);
 	}
 	if (strcmp(name, "acl") == 0 && st->acl_at == NULL)
@@ -102,8 +108,8 @@ note_plugin(struct cfg_state *st, struct cfg_node *n, const char *name)
 	if ((strcmp(name, "zlib") == 0 || strcmp(name, "mail_compress") == 0) &&
 	    cfg_first_time(st, "plugin", "zlib"))
 		cfg_problem(st, n, CFG_NOTE, "mail_plugins: %s: Loft does not "
-		    "read compressed messages; if there are any in the Maildirs, "
-		    "uncompress them first", name);
+		    "read compressed messages; if there are any in the "
+		    "Maildirs, uncompress them first", name);
 }
 
 static void
@@ -115,7 +121,8 @@ note_plugins(struct cfg_state *st, struct cfg_node *n)
 
 	if (n->is_section) {
 		for (struct cfg_node *c = n->first; c != NULL; c = c->next) {
-			if (!c->is_section && (value = cfg_value(st, c)) != NULL &&
+			if (!c->is_section &&
+			    (value = cfg_value(st, c)) != NULL &&
 			    cfg_to_bool(value, &yes) && yes)
 				note_plugin(st, c, c->key);
 		}
@@ -125,8 +132,8 @@ note_plugins(struct cfg_state *st, struct cfg_node *n)
 			note_plugin(st, n, arena_cstr(st->arena, w));
 	}
 	if (cfg_first_time(st, "ignored", "mail_plugins"))
-		cfg_problem(st, n, CFG_IGNORED, "mail_plugins is ignored: Dovecot's "
-		    "plugins are not loaded");
+		cfg_problem(st, n, CFG_IGNORED, "mail_plugins is ignored: "
+		    "Dovecot's plugins are not loaded");
 }
 
 static void
@@ -152,8 +159,8 @@ set_mechanisms(struct cfg_state *st, struct cfg_node *n)
 			    (int)w.n, w.p);
 		else if (cfg_first_time(st, "mechanism",
 		    arena_cstr(st->arena, w)))
-			cfg_problem(st, n, CFG_IGNORED, "auth_mechanisms: %s is "
-			    "ignored: Loft offers plain and login so far",
+			cfg_problem(st, n, CFG_IGNORED, "auth_mechanisms: %s "
+			    "is ignored: Loft offers plain and login so far",
 			    log_text(w));
 	}
 	if (n->is_section || value != NULL) {
@@ -161,9 +168,9 @@ set_mechanisms(struct cfg_state *st, struct cfg_node *n)
 		st->cfg->auth_mechanisms = arena_cstr(st->arena,
 		    buf_span(&known));
 		if (known.n == 0)
-			cfg_problem(st, n, CFG_FATAL, "auth_mechanisms: none of "
-			    "them is offered, so that nobody could log in; Loft "
-			    "has plain and login");
+			cfg_problem(st, n, CFG_FATAL, "auth_mechanisms: none "
+			    "of them is offered, so that nobody could log in; "
+			    "Loft has plain and login");
 	}
 	buf_clear(&known);
 }
@@ -203,8 +210,8 @@ set_pem(struct cfg_state *st, struct cfg_node *n, const char **field,
 	if (value == NULL)
 		return;
 	if (!n->is_file && *value == '/' && strchr(value, '\n') == NULL) {
-		cfg_problem(st, n, CFG_FATAL, "%s is a path; write %s = <%s, so "
-		    "that the file is read", n->key, n->key,
+		cfg_problem(st, n, CFG_FATAL, "%s is a path; write %s = <%s, "
+		    "so that the file is read", n->key, n->key,
 		    log_text(span_of(value)));
 		return;
 	}
@@ -221,7 +228,8 @@ set_cleartext(struct cfg_state *st, struct cfg_node *n)
 	if (value == NULL)
 		return;
 	if (!cfg_to_bool(value, &yes)) {
-		cfg_problem(st, n, CFG_FATAL, "%s = %s: the value must be yes or no",
+		cfg_problem(st, n, CFG_FATAL, "%s = %s: the value must be yes "
+		    "or no",
 		    n->key, log_text(span_of(value)));
 		return;
 	}
@@ -429,7 +437,8 @@ check_tls(struct cfg_state *st)
 
 	if (cfg_word_index(versions, cfg->ssl_min_protocol) < 0)
 		cfg_problem(st, st->set_at[row_of(&cfg->ssl_min_protocol, cfg)],
-		    CFG_FATAL, "ssl_min_protocol = %s: the value must be one of %s",
+		    CFG_FATAL, "ssl_min_protocol = %s: the value must be one "
+		        "of %s",
 		    log_text(span_of(cfg->ssl_min_protocol)), versions);
 	if (cfg->ssl == SSL_NO)
 		return;
@@ -442,15 +451,15 @@ check_tls(struct cfg_state *st)
 	    (key != NULL && key->eval == EVAL_BAD))
 		return;
 	if (*cfg->ssl_cert != '\0' || *cfg->ssl_key != '\0' || at != NULL) {
-		cfg_problem(st, at, CFG_FATAL, "ssl is %s, but %s is not set; set "
-		    "it, or ssl = no to go without TLS",
+		cfg_problem(st, at, CFG_FATAL, "ssl is %s, but %s is not set; "
+		    "set it, or ssl = no to go without TLS",
 		    cfg->ssl == SSL_REQUIRED ? "required" : "yes",
 		    *cfg->ssl_cert == '\0' ? "ssl_cert" : "ssl_key");
 		return;
 	}
 	cfg->ssl = SSL_NO;
-	cfg_problem(st, NULL, CFG_NOTE, "ssl_cert and ssl_key are not set: TLS is "
-	    "not offered");
+	cfg_problem(st, NULL, CFG_NOTE, "ssl_cert and ssl_key are not set: TLS "
+	    "is not offered");
 }
 
 static void
@@ -462,15 +471,15 @@ check_mail(struct cfg_state *st)
 
 	if (*text != '\0') {
 		if (at != NULL)
-			cfg_problem(st, at, CFG_NOTE, "mail_location does not count "
-			    "beside mail_driver and mail_path");
+			cfg_problem(st, at, CFG_NOTE, "mail_location does not "
+			    "count beside mail_driver and mail_path");
 		at = st->mail.path != NULL ? st->mail.path : st->mail.driver;
 		st->cfg->mail_location = text;
 		st->set_at[row] = at;
 	}
 	if (*st->cfg->mail_location == '\0') {
-		cfg_problem(st, at, CFG_NOTE, "mail_location is empty; Loft does "
-		    "not guess and takes %s", cfg_options[row].initial);
+		cfg_problem(st, at, CFG_NOTE, "mail_location is empty; Loft "
+		    "does not guess and takes %s", cfg_options[row].initial);
 		st->cfg->mail_location = cfg_options[row].initial;
 	}
 	cfg_location_check(st, st->cfg->mail_location, at);
@@ -483,13 +492,14 @@ check_rest(struct cfg_state *st)
 	size_t row = row_of(&cfg->protocols, cfg);
 
 	if (*cfg->protocols == '\0')
-		cfg_problem(st, st->set_at[row], CFG_FATAL, "protocols does not "
-		    "name imap, so that there is nothing for Loft to serve");
+		cfg_problem(st, st->set_at[row], CFG_FATAL, "protocols does "
+		    "not name imap, so that there is nothing for Loft to "
+		    "serve");
 	if (cfg->last_valid_uid != 0 && cfg->last_valid_uid <
 	    cfg->first_valid_uid)
 		cfg_problem(st, st->set_at[row_of(&cfg->last_valid_uid, cfg)],
-		    CFG_FATAL, "last_valid_uid is below first_valid_uid: nobody "
-		    "could log in");
+		    CFG_FATAL, "last_valid_uid is below first_valid_uid: "
+		    "nobody could log in");
 	if (*cfg->base_dir != '/')
 		cfg_problem(st, st->set_at[row_of(&cfg->base_dir, cfg)],
 		    CFG_FATAL, "base_dir must be an absolute path");
@@ -503,8 +513,9 @@ cfg_apply(struct cfg_state *st)
 	merge_blocks(st);
 	for (size_t i = 0; i < sizeof passes / sizeof *passes; i++) {
 		apply_all(st, st->root.first, passes[i]);
-		/* What is in a protocol block counts more, wherever it stands. */
-		for (struct cfg_node *n = st->root.first; n != NULL; n = n->next) {
+		/* What is in a protocol block counts more. */
+		for (struct cfg_node *n = st->root.first; n != NULL;
+		    n = n->next) {
 			if (n->is_section && strcmp(n->key, "protocol") == 0 &&
 			    is_our_protocol(n->raw))
 				apply_all(st, n->first, passes[i]);

@@ -53,8 +53,8 @@ section_add(struct cfg_state *st, struct cfg_node *parent, const char *file,
 }
 
 /*
- * "service/imap/process_limit = 5" is a setting in two sections: pairs of kind and
- * name, then the setting ("plugin/sieve": a section without a name).
+ * "service/imap/process_limit = 5" is a setting in two sections: pairs of kind
+ * and name, then the setting ("plugin/sieve": a section without a name).
  */
 static struct cfg_node *
 enter_path(struct cfg_state *st, struct cfg_node *into, const char *file,
@@ -96,9 +96,9 @@ add_setting(struct cfg_state *st, struct cfg_node *into, const char *file,
 	n->quoted = l->quoted;
 	n->is_file = l->is_file;
 	if (l->odd_hash)
-		cfg_problem(st, n, CFG_NOTE, "\"#\" begins a comment here, also "
-		    "without a space before it; put the value of %s in quotes if "
-		    "it is part of it", log_text(span_of(n->key)));
+		cfg_problem(st, n, CFG_NOTE, "\"#\" begins a comment here, "
+		    "also without a space before it; put the value of %s in "
+		    "quotes if it is part of it", log_text(span_of(n->key)));
 }
 
 const char *
@@ -166,8 +166,8 @@ include_file(struct cfg_state *st, const struct cfg_node *at, const char *path,
 	enum err e;
 
 	if (next.depth > CFG_DEPTH_INCLUDE) {
-		cfg_problem(st, at, CFG_FATAL, "files are included more than %d "
-		    "deep; %s is not read", CFG_DEPTH_INCLUDE,
+		cfg_problem(st, at, CFG_FATAL, "files are included more than "
+		    "%d deep; %s is not read", CFG_DEPTH_INCLUDE,
 		    log_text(span_of(path)));
 	} else if (is_cycle(in, &next)) {
 		cfg_problem(st, at, CFG_FATAL, "%s is being read already: it "
@@ -195,7 +195,8 @@ include(struct cfg_state *st, const struct cfg_line *l,
 	glob_t g;
 
 	if (*l->value == '\0') {
-		cfg_problem(st, &at, CFG_FATAL, "!include needs the name of a file");
+		cfg_problem(st, &at, CFG_FATAL, "!include needs the name of a "
+		    "file");
 		return;
 	}
 	if (st->no_files)
@@ -224,7 +225,8 @@ open_section(struct cfg_state *st, const struct cfg_line *l, const char *file,
 	struct cfg_node *n = section_add(st, into, file, l, l->key, l->value);
 
 	if (++*depth == CFG_DEPTH_SECTION + 1)
-		cfg_problem(st, n, CFG_FATAL, "blocks are nested more than %d deep",
+		cfg_problem(st, n, CFG_FATAL, "blocks are nested more than %d "
+		    "deep",
 		    CFG_DEPTH_SECTION);
 	return n;
 }
@@ -293,8 +295,8 @@ read_lines(struct cfg_state *st, struct span text, const struct including *in,
 		cur = take_line(st, &l, in, cur, into, &depth);
 	}
 	for (; cur != into && depth <= CFG_DEPTH_SECTION; cur = cur->parent)
-		cfg_problem(st, cur, CFG_FATAL, "the block %s%s%s is never closed: "
-		    "a \"}\" is missing", log_text(span_of(cur->key)),
+		cfg_problem(st, cur, CFG_FATAL, "the block %s%s%s is never "
+		    "closed: a \"}\" is missing", log_text(span_of(cur->key)),
 		    *cur->raw != '\0' ? " " : "", log_text(span_of(cur->raw)));
 }
 

@@ -1,4 +1,4 @@
-/* Values by kind: yes and no, numbers, sizes, times, words; and config.def's rows. */
+/* Values by kind: truth, number, size, time, word; and config.def's rows. */
 #include <stdlib.h>
 #include <strings.h>
 
@@ -83,13 +83,14 @@ cfg_to_size(const char *s, uint64_t *out)
 		return true;
 	}
 	letter = strchr(letters, *unit | 0x20);
-	if (letter == NULL || (unit[1] != '\0' && strcasecmp(unit + 1, "b") != 0 &&
+	if (letter == NULL || (unit[1] != '\0' &&
+	    strcasecmp(unit + 1, "b") != 0 &&
 	    strcasecmp(unit + 1, "i") != 0 && strcasecmp(unit + 1, "ib") != 0))
 		return false;
 	return times(number, UINT64_C(1) << (10 * (letter - letters)), out);
 }
 
-/* Units may be cut short, as in Dovecot: "m" and "mi" are minutes, "ms" is not. */
+/* Units may be cut short, as in Dovecot: "m" and "mi" are minutes. */
 bool
 cfg_to_msecs(const char *s, uint64_t *out)
 {

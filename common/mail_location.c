@@ -5,8 +5,8 @@
 #include "common/log.h"
 
 /*
- * The text up to the next single ":", "::" put as one; moves on behind it. What is
- * in %{} is left alone.
+ * The text up to the next single ":", "::" put as one; moves on behind it.
+ * What is in %{} is left alone.
  */
 static const char *
 next_part(const char **p, struct arena *a)
@@ -70,17 +70,20 @@ check_key(const char *key, const char *value, const struct mail_location *l,
 	if (strcmp(key, "LAYOUT") == 0) {
 		if (strcasecmp(value, "Maildir++") == 0)
 			return NULL;
-		return arena_printf(a, "LAYOUT=%s is not supported: folders must "
-		    "be in the layout Maildir++ (.Name.Sub); convert the mail with "
-		    "\"doveadm sync\", or leave LAYOUT out if it is Maildir++",
+		return arena_printf(a, "LAYOUT=%s is not supported: folders "
+		    "must be in the layout Maildir++ (.Name.Sub); convert the "
+		    "mail with \"doveadm sync\", or leave LAYOUT out if it is "
+		    "Maildir++",
 		    log_text(span_of(value)));
 	}
 	if (strcmp(key, "INBOX") == 0) {
 		if (same_place(value, l->path))
 			return NULL;
-		return arena_printf(a, "INBOX=%s is not supported: INBOX must be "
-		    "the root of the Maildir (%s); move it there and leave INBOX "
-		    "out", log_text(span_of(value)), log_text(span_of(l->path)));
+		return arena_printf(a, "INBOX=%s is not supported: INBOX must "
+		    "be the root of the Maildir (%s); move it there and leave "
+		    "INBOX "
+		    "out", log_text(span_of(value)),
+		    log_text(span_of(l->path)));
 	}
 	if (strcmp(key, "SUBSCRIPTIONS") == 0) {
 		if (strcmp(value, "subscriptions") == 0)
@@ -91,10 +94,11 @@ check_key(const char *key, const char *value, const struct mail_location *l,
 	if (strcmp(key, "DIRNAME") == 0 || strcmp(key, "FULLDIRNAME") == 0 ||
 	    strcmp(key, "MAILBOXDIR") == 0)
 		return *value == '\0' ? NULL : arena_printf(a, "%s= is not "
-		    "supported: Maildir++ has no such directory level; existing "
-		    "folders would not be found", key);
+		    "supported: Maildir++ has no such directory level; "
+		    "existing folders would not be found", key);
 	return arena_printf(a, "%s is not a key of a mail location (INDEX, "
-	    "CONTROL, VOLATILEDIR, LAYOUT, UTF-8, ...); write \"::\" for a \":\" "
+	    "CONTROL, VOLATILEDIR, LAYOUT, UTF-8, ...); write \"::\" for a "
+	    "\":\" "
 	    "that belongs to a path", log_text(span_of(key)));
 }
 
@@ -147,7 +151,8 @@ mail_location_parse(const char *location, struct arena *a,
 	if (strcasecmp(driver, "maildir") != 0) {
 		*problem = arena_printf(a, "mail in the format %s cannot be "
 		    "served: Loft serves Maildir only; convert it with "
-		    "\"doveadm sync\" to maildir:~/Maildir, or keep Dovecot for it",
+		    "\"doveadm sync\" to maildir:~/Maildir, or keep Dovecot "
+		    "for it",
 		    log_text(span_of(driver)));
 		return ERR_SYNTAX;
 	}

@@ -1,7 +1,7 @@
 /*
- * Any text as a configuration: reading it ends, and what was accepted reads back the
- * same when printed. No other file is opened. The last line is a template for
- * %variables as well.
+ * Any text as a configuration: reading it ends, and what was accepted reads
+ * back the same when printed. No other file is opened. The last line is a
+ * template for %variables as well.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -10,7 +10,8 @@
 #include "common/log.h"
 
 static const struct config_vars vars = { .user = "Anna@Example.org",
-	.home = "/home/anna", .service = "imap", .session = "s", .uid = "1000" };
+	.home = "/home/anna", .service = "imap", .session = "s",
+	.uid = "1000" };
 
 static void
 expand_last_line(struct span text)

@@ -54,13 +54,15 @@ references(void **state)
 	greeting_is("mail_home = h\nlogin_greeting = a $mail_home b", "a h b");
 	greeting_is("mail_home = h\nlogin_greeting = \"$mail_home\"",
 	    "$mail_home");
-	greeting_is("mail_home = h\nlogin_greeting = x$mail_home", "x$mail_home");
+	greeting_is("mail_home = h\nlogin_greeting = x$mail_home",
+	    "x$mail_home");
 	greeting_is("login_greeting = $6 $ $", "$6 $ $");
 	greeting_is("login_greeting = $listen", "*, ::");
 	greeting_is("mail_plugins = $mail_plugins a\nmail_plugins = "
 	    "$mail_plugins b\nlogin_greeting = $mail_plugins", "a b");
 	greeting_is("login_greeting = $SET:listen\nlisten = x", "x");
-	greeting_is("login_greeting = a\nlogin_greeting = $SET:login_greeting b",
+	greeting_is("login_greeting = a\nlogin_greeting = $SET:login_greeting "
+	    "b",
 	    "a b");
 	greeting_is("service imap {\nprocess_limit = 7\n}\nlogin_greeting = "
 	    "$SET:service/imap/process_limit", "7");
@@ -91,8 +93,8 @@ static void
 syntax_errors(void **state)
 {
 	(void)state;
-	check_said("login_greeting\n", "1 fatal: expected \"=\" and a value after "
-	    "login_greeting, or \"{\" at the end of the line\n");
+	check_said("login_greeting\n", "1 fatal: expected \"=\" and a value "
+	    "after login_greeting, or \"{\" at the end of the line\n");
 	check_said("= a\n", "1 fatal: there is no name before \"=\"\n");
 	check_said("namespace inbox { inbox = yes }\n", "1 fatal: text after "
 	    "\"{\": what is in the block begins on the next line\n");
@@ -107,13 +109,13 @@ syntax_errors(void **state)
 	    "missing\n");
 	check_said("login_greeting = <<X\na\n", "1 fatal: the value of "
 	    "login_greeting has no end: a line with only X is missing\n");
-	check_said("login_greeting = a#b\n", "1 note: \"#\" begins a comment here, "
-	    "also without a space before it; put the value of login_greeting in "
-	    "quotes if it is part of it\n");
+	check_said("login_greeting = a#b\n", "1 note: \"#\" begins a comment "
+	    "here, also without a space before it; put the value of "
+	    "login_greeting in quotes if it is part of it\n");
 	/* never just the first */
 	check_said("a\nssl = perhaps\nfirst_valid_uid = x\nb\n",
-	    "1 fatal: expected \"=\" and a value after a, or \"{\" at the end of "
-	    "the line\n2 fatal: ssl = perhaps: the value must be one of "
+	    "1 fatal: expected \"=\" and a value after a, or \"{\" at the end "
+	    "of the line\n2 fatal: ssl = perhaps: the value must be one of "
 	    "no|yes|required\n3 fatal: first_valid_uid = x: the value is not a "
 	    "number\n4 fatal: expected \"=\" and a value after b, or \"{\" at "
 	    "the end of the line\n");
@@ -187,8 +189,8 @@ times(void **state)
 	assert_int_equal(delay("9999999999999999 weeks"), UINT64_MAX);
 	check_said("auth_failure_delay = 1 hour\nlogin_timeout = x\n",
 	    "1 fatal: auth_failure_delay = 1 hour: the value must be from 0 to "
-	    "10 mins\n2 fatal: login_timeout = x: the value is not a time (such "
-	    "as 500ms, 30s, 5 min, 1 hour)\n");
+	    "10 mins\n2 fatal: login_timeout = x: the value is not a time "
+	    "(such as 500ms, 30s, 5 min, 1 hour)\n");
 }
 
 static void
@@ -212,9 +214,9 @@ sizes_and_numbers(void **state)
 	check_said("imap_max_line_length = 1k\nstate_map_size = 1 X\n"
 	    "mail_max_userip_connections = -1\n",
 	    "1 fatal: imap_max_line_length = 1k: the value must be from 8 K to "
-	    "64 M\n2 fatal: state_map_size = 1 X: the value is not a size (such "
-	    "as 64k, 10 M, 1G)\n3 fatal: mail_max_userip_connections = -1: the "
-	    "value is not a number\n");
+	    "64 M\n2 fatal: state_map_size = 1 X: the value is not a size "
+	    "(such as 64k, 10 M, 1G)\n3 fatal: mail_max_userip_connections = "
+	    "-1: the value is not a number\n");
 }
 
 static void
@@ -306,8 +308,8 @@ includes(void **state)
 	put("sub/text", "/from/file\n");
 	load(&l, "main");
 	assert_int_equal(l.e, ERR_SYNTAX);
-	expect_said(&l, "@/sub/a.conf:4 fatal: expected \"=\" and a value after "
-	    "bad, or \"{\" at the end of the line\n");
+	expect_said(&l, "@/sub/a.conf:4 fatal: expected \"=\" and a value "
+	    "after bad, or \"{\" at the end of the line\n");
 	assert_string_equal(l.c->listen, "b");
 	assert_string_equal(l.c->login_greeting, "inner");
 	assert_string_equal(l.c->mail_home, "/from/file\n");
@@ -332,7 +334,8 @@ bad_includes(void **state)
 	    "13 fatal: @/main is being read already: it cannot include itself\n"
 	    "@/loop:1 fatal: @/main is being read already: it cannot include "
 	    "itself\n@/open:1 fatal: \"}\" without a block to close\n"
-	    "@/open:2 fatal: the block unix_listener x is never closed: a \"}\" "
+	    "@/open:2 fatal: the block unix_listener x is never closed: a "
+	    "\"}\" "
 	    "is missing\n@/open:2 ignored: unix_listener x is ignored: users, "
 	    "rights and sockets of Loft's processes are fixed\n");
 	release(&l);

@@ -13,7 +13,8 @@ passdbs(void **state)
 	parse(&l, "ssl = no\npassdb {\n driver = passwd-file\n args = "
 	    "scheme=sha512-crypt username_format=%n /etc/a b\n}\n"
 	    "passdb x {\n driver = static\n args = password={PLAIN}y "
-	    "userdb_mail=z allow_nets=192.0.2.0/24 nologin\n}\npassdb {\n args = nopassword=y\n"
+	    "userdb_mail=z allow_nets=192.0.2.0/24 nologin\n}\npassdb {\n args "
+	    "= nopassword=y\n"
 	    " driver = static\n}\n"
 	    "passdb passwd-file {\n passwd_file_path = /etc/p\n}\n"
 	    "passdb passwd-file {\n passdb_default_password_scheme = plain\n"
@@ -71,19 +72,21 @@ refused_passdbs(void **state)
 	    "6 fatal: " UNSUPPORTED("userdb", "passwd"));
 	SAID("passdb sql {\n sql_driver = mysql\n}\n",
 	    "2 fatal: " UNSUPPORTED("passdb", "sql"));
-	SAID("passdb {\n args = x\n}\n", "2 fatal: passdb without a driver; Loft "
-	    "has passwd-file and static\n");
+	SAID("passdb {\n args = x\n}\n", "2 fatal: passdb without a driver; "
+	    "Loft has passwd-file and static\n");
 	SAID("passdb {\n driver = passwd-file\n args = /etc/denied\n"
 	    " deny = yes\n}\n",
 	    "5 fatal: passdb: deny = yes: users in it would be let in, because "
-	    "Loft cannot refuse by list yet; take them out of the other passdbs "
-	    "and remove this one\n");
+	    "Loft cannot refuse by list yet; take them out of the other "
+	    "passdbs and remove this one\n");
 	SAID("passdb {\n driver = passwd-file\n args = /etc/masters\n"
 	    " master = yes\n result_success = continue\n deny = no\n}\n",
-	    "5 fatal: passdb: master = yes: Loft has no master users yet, and as "
-	    "an ordinary passdb it would let in others than meant; remove it\n"
-	    "6 fatal: passdb: result_success = continue: Loft stops at the first "
-	    "passdb that accepts the password; remove it if that is meant\n");
+	    "5 fatal: passdb: master = yes: Loft has no master users yet, and "
+	    "as an ordinary passdb it would let in others than meant; remove "
+	    "it\n"
+	    "6 fatal: passdb: result_success = continue: Loft stops at the "
+	    "first passdb that accepts the password; remove it if that is "
+	    "meant\n");
 	SAID("passdb {\n driver = passwd-file\n args = scheme=PLAIN\n}\n"
 	    "passdb {\n driver = passwd-file\n args = hash=x /etc/p\n}\n"
 	    "passdb {\n driver = passwd-file\n args = users\n}\n",
@@ -97,29 +100,29 @@ refused_passdbs(void **state)
 	    "password=... or nopassword=yes\n");
 	SAID("passdb {\n driver = static\n args = nopassword=y proxy=y "
 	    "host=192.0.2.1\n}\n",
-	    "4 fatal: passdb static: proxy: Loft does not evaluate it here yet, "
-	    "so that others could log in than meant; remove it if that is "
-	    "meant\n4 fatal: passdb static: host: Loft does not evaluate it here "
+	    "4 fatal: passdb static: proxy: Loft does not evaluate it here "
 	    "yet, so that others could log in than meant; remove it if that is "
-	    "meant\n");
+	    "meant\n4 fatal: passdb static: host: Loft does not evaluate it "
+	    "here yet, so that others could log in than meant; remove it if "
+	    "that is meant\n");
 	SAID("passdb passwd-file {\n passwd_file_path = /p\n fields {\n"
 	    "  allow_nets = 192.0.2.0/24\n  userdb_x = y\n }\n}\n",
-	    "5 fatal: passdb passwd-file: allow_nets: Loft does not evaluate it "
-	    "here yet, so that others could log in than meant; remove it if that "
-	    "is meant\n6 ignored: passdb field userdb_x is ignored: Loft does "
-	    "not use it\n");
+	    "5 fatal: passdb passwd-file: allow_nets: Loft does not evaluate "
+	    "it here yet, so that others could log in than meant; remove it if "
+	    "that is meant\n6 ignored: passdb field userdb_x is ignored: Loft "
+	    "does not use it\n");
 	SAID("passdb {\n driver = passwd-file\n args = /p\n override_fields = "
 	    "allow_nets=192.0.2.0/24\n}\n",
 	    "5 fatal: passdb: override_fields = allow_nets=192.0.2.0/24: Loft "
-	    "does not evaluate it yet, so that more users or others could log in "
-	    "than meant; remove it if that is meant\n");
+	    "does not evaluate it yet, so that more users or others could log "
+	    "in than meant; remove it if that is meant\n");
 	SAID("userdb {\n driver = static\n args = uid=1 home=/h chroot=/c "
 	    "mail=mbox:~/m\n}\n",
 	    "2 fatal: mail in the format mbox cannot be served: Loft serves "
 	    "Maildir only; convert it with \"doveadm sync\" to "
 	    "maildir:~/Maildir, or keep Dovecot for it\n"
-	    "4 fatal: userdb static: chroot: Loft does not change the root for a "
-	    "user, so that the paths would be others; give full paths\n");
+	    "4 fatal: userdb static: chroot: Loft does not change the root for "
+	    "a user, so that the paths would be others; give full paths\n");
 }
 
 static void

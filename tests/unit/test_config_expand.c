@@ -37,7 +37,8 @@ check_all(const struct config_vars *v, const struct expansion *e, size_t n)
 	arena_free(&a);
 }
 
-#define CHECK(vars, table) check_all(vars, table, sizeof(table) / sizeof *(table))
+#define CHECK(vars, table) \
+	check_all(vars, table, sizeof(table) / sizeof *(table))
 
 static enum err
 expand(const char *template, const char *user, const char *home)
@@ -177,7 +178,8 @@ filters(void **state)
 static void
 unknown(void **state)
 {
-	static const char *const templates[] = { "%q", "%{nope}", "x%", "%{user",
+	static const char *const templates[] = {
+		"%q", "%{nope}", "x%", "%{user",
 		"%{if;%u;eq;a;b;c}", "%{userdb:x}", "%{user | nope}", "%{}",
 		"%{user |}", "%{user | substr}", "%{user | substr(a)}",
 		"%{user % 0}", "%{user % 256}", "%{user | md5 % 256}",

@@ -56,7 +56,8 @@ round_trip(const char *text)
 		config_print(l.c, changed_only, true, &out);
 		parse(&again, buf_cstr(&out));
 		if (again.e != ERR_OK)
-			fail_msg("%s\n%s", buf_cstr(&again.said), buf_cstr(&out));
+			fail_msg("%s\n%s", buf_cstr(&again.said),
+			    buf_cstr(&out));
 		same_text(l.c, again.c);
 		same_blocks(l.c, again.c);
 		assert_string_equal(l.c->ssl_key, again.c->ssl_key);
@@ -76,7 +77,8 @@ printing(void **state)
 	round_trip("");
 	round_trip(QUIET);
 	round_trip("ssl_cert = <<E\na\nEND\n\nE\nssl_key = <<E\nb\r\nE\n");
-	round_trip(QUIET "login_greeting = \" a # \\\"b\\\" 'c' \\\\ $listen \"\n"
+	round_trip(QUIET "login_greeting = \" a # \\\"b\\\" 'c' \\\\ $listen "
+	    "\"\n"
 	    "mail_home = \"</x\"\nlisten = <<E\n\n$x\nE\n");
 	round_trip("ssl = required\nssl_cert = c\nssl_key = k\n"
 	    "auth_failure_delay = 1500 ms\nstate_map_size = 1234567890\n"
@@ -134,7 +136,8 @@ changed_only(void **state)
 	    "  username_format = %u\n  password = x\n}\n"
 	    "userdb {\n  driver = static\n  username_format = %u\n"
 	    "  fields {\n    uid = 1000\n  }\n}\n"
-	    "service imap-login {\n}\nservice imap {\n  process_limit = 5\n}\n");
+	    "service imap-login {\n}\nservice imap {\n  process_limit = "
+	    "5\n}\n");
 	buf_clear(&out);
 	release(&l);
 }

@@ -1,4 +1,4 @@
-/* What settings and blocks become, in both dialects, and what is said of them. */
+/* What settings and blocks become, in both dialects, and what is said. */
 #include "tests/unit/config_text.h"
 
 /* ---- ignored, unknown, fatal ---- */
@@ -61,8 +61,8 @@ unknown(void **state)
 	    "1 note: mail_locaton is unknown and ignored; did you mean "
 	    "mail_location?\n2 note: xyzzy is unknown and ignored\n"
 	    "5 note: namespace inbox: prefx is unknown and ignored; did you "
-	    "mean prefix?\n7 note: passwdb is unknown and ignored; did you mean "
-	    "passdb?\n10 note: service imap: proces_limit is unknown and "
+	    "mean prefix?\n7 note: passwdb is unknown and ignored; did you "
+	    "mean passdb?\n10 note: service imap: proces_limit is unknown and "
 	    "ignored; did you mean process_limit?\n");
 }
 
@@ -80,8 +80,8 @@ fatal_settings(void **state)
 	    "maildir:~/Maildir, or keep Dovecot for it\n");
 	check_said("mailbox_list_layout = fs\nmail_chroot = /x\n"
 	    "auth_ssl_require_client_cert = yes\nprotocols = pop3\n",
-	    "1 fatal: mailbox_list_layout = fs is not supported: folders must be "
-	    "in the layout maildir++ (.Name.Sub); convert the mail with "
+	    "1 fatal: mailbox_list_layout = fs is not supported: folders must "
+	    "be in the layout maildir++ (.Name.Sub); convert the mail with "
 	    "\"doveadm sync\"\n"
 	    "2 fatal: mail_chroot = /x: Loft does not change the root for a "
 	    "user, so that the paths would be others; give the full path in "
@@ -91,8 +91,8 @@ fatal_settings(void **state)
 	    "one; remove it if that is meant\n"
 	    "4 ignored: protocols: pop3 is ignored: Loft serves IMAP only; let "
 	    "another server go on with this protocol\n"
-	    "4 fatal: protocols does not name imap, so that there is nothing for "
-	    "Loft to serve\n");
+	    "4 fatal: protocols does not name imap, so that there is nothing "
+	    "for Loft to serve\n");
 	check_said("auth_ssl_require_client_cert = no\nmail_chroot =\n", "");
 	check_said("mail_plugins = quota lazy_expunge\n"
 	    "plugin {\nzlib_save = gz\n}\n",
@@ -107,16 +107,16 @@ fatal_settings(void **state)
 	    "1 fatal: ssl_min_protocol = 1.2: the value must be one of "
 	    "ANY|LATEST|SSLv3|TLSv1|TLSv1.1|TLSv1.2|TLSv1.3\n"
 	    "2 fatal: base_dir must be an absolute path\n"
-	    "3 fatal: last_valid_uid is below first_valid_uid: nobody could log "
-	    "in\n");
+	    "3 fatal: last_valid_uid is below first_valid_uid: nobody could "
+	    "log in\n");
 	check_said("auth_mechanisms = gssapi\n",
 	    "1 ignored: auth_mechanisms: gssapi is ignored: Loft offers plain "
 	    "and login so far\n1 fatal: auth_mechanisms: none of them is "
 	    "offered, so that nobody could log in; Loft has plain and login\n");
 	check_said("service imap-login {\ninet_listener imap {\nhaproxy = yes\n"
-	    "}\n}\n", "3 fatal: inet_listener imap: haproxy = yes: Loft does not "
-	    "understand the PROXY protocol; connections through the proxy would "
-	    "fail\n");
+	    "}\n}\n", "3 fatal: inet_listener imap: haproxy = yes: Loft does "
+	    "not understand the PROXY protocol; connections through the proxy "
+	    "would fail\n");
 }
 
 static void
@@ -130,7 +130,8 @@ too_much_to_say(void **state)
 	(void)state;
 	for (int i = 0; i < 3000; i++)
 		buf_addf(&text, "unknown_setting_%d = 1\n", i);
-	assert_int_equal(config_parse(buf_span(&text), "x", &c, &p), ERR_SYNTAX);
+	assert_int_equal(config_parse(buf_span(&text), "x", &c, &p),
+	    ERR_SYNTAX);
 	for (; p != NULL; p = p->next) {
 		last = p;
 		n++;
@@ -193,18 +194,18 @@ static void
 bad_namespaces(void **state)
 {
 	(void)state;
-	check_said("namespace a {\n}\n", "0 fatal: no namespace has inbox = yes: "
-	    "clients would not find INBOX\n");
+	check_said("namespace a {\n}\n", "0 fatal: no namespace has inbox = "
+	    "yes: clients would not find INBOX\n");
 	check_said("namespace a {\ninbox = yes\n}\nnamespace b {\ninbox = yes\n"
-	    "prefix = b.\n}\n", "0 fatal: two namespaces (a and b) have inbox = "
-	    "yes: INBOX can be in one only\n");
+	    "prefix = b.\n}\n", "0 fatal: two namespaces (a and b) have inbox "
+	    "= yes: INBOX can be in one only\n");
 	check_said("namespace a {\ninbox = yes\nprefix = INBOX.\n"
 	    "separator = /\n}\n", "3 fatal: prefix = INBOX.: it must end with "
 	    "the separator \"/\"\n");
 	check_said("namespace a {\ninbox = yes\nseparator = ab\nlist = x\n"
 	    "type = own\nhidden = 7\n}\n",
-	    "3 fatal: separator = ab: it must be one character such as \"/\" or "
-	    "\".\"\n4 fatal: list = x: the value must be one of "
+	    "3 fatal: separator = ab: it must be one character such as \"/\" "
+	    "or \".\"\n4 fatal: list = x: the value must be one of "
 	    "yes|no|children\n5 fatal: type = own: the value must be one of "
 	    "private|shared|public\n6 fatal: hidden = 7: the value must be yes "
 	    "or no\n");
@@ -226,7 +227,8 @@ bad_namespaces(void **state)
 	    "location = maildir:/pub\n}\n",
 	    "1 ignored: mail_plugins is ignored: Dovecot's plugins are not "
 	    "loaded\n5 note: namespace pub: public namespaces are not served "
-	    "yet; clients do not see it, whatever its access lists (acl) say\n");
+	    "yet; clients do not see it, whatever its access lists (acl) "
+	    "say\n");
 	check_said("namespace inbox {\ninbox = yes\n}\nnamespace old {\n"
 	    "prefix = old.\nlocation = maildir:~/old\n}\n",
 	    "4 note: namespace old: a second place for a user's mail is not "
@@ -313,7 +315,8 @@ locations_of_2_4(void **state)
 	release(&l);
 	check_said("mail_path = ~/M\nmail_inbox_path = /var/mail/%{user}\n",
 	    "1 fatal: INBOX=/var/mail/%{user} is not supported: INBOX must be "
-	    "the root of the Maildir (~/M); move it there and leave INBOX out\n");
+	    "the root of the Maildir (~/M); move it there and leave INBOX "
+	    "out\n");
 	check_said("mail_location = maildir:~/x\nmail_path = ~/M\n",
 	    "1 note: mail_location does not count beside mail_driver and "
 	    "mail_path\n");
@@ -331,8 +334,8 @@ groups(void **state)
 	    " @base = here\n}\n"
 	    "group @boxes en {\n mailbox Trash {\n auto = create\n }\n}\n"
 	    "namespace inbox {\n inbox = yes\n @boxes = en\n @boxes = no\n}\n");
-	assert_string_equal(buf_cstr(&l.said), "23 note: @boxes = no: there is no "
-	    "such group; ignored\n");
+	assert_string_equal(buf_cstr(&l.said), "23 note: @boxes = no: there is "
+	    "no such group; ignored\n");
 	assert_string_equal(l.c->mail_home, "/x");
 	assert_string_equal(l.c->namespaces->mailboxes->name, "Trash");
 	release(&l);
@@ -344,18 +347,19 @@ tls_settings(void **state)
 	struct loaded l;
 
 	(void)state;
-	SAID("ssl = yes\n" "passdb {\n driver = static\n args = password=x\n}\n",
+	SAID("ssl = yes\n" "passdb {\n driver = static\n args = "
+	    "password=x\n}\n",
 	    "2 fatal: ssl is yes, but ssl_cert is not set; set it, or ssl = no "
 	    "to go without TLS\n");
 	parse(&l, "ssl_cert = x\n");
-	assert_string_equal(buf_cstr(&l.said), "0 fatal: ssl is yes, but ssl_key "
-	    "is not set; set it, or ssl = no to go without TLS\n");
+	assert_string_equal(buf_cstr(&l.said), "0 fatal: ssl is yes, but "
+	    "ssl_key is not set; set it, or ssl = no to go without TLS\n");
 	release(&l);
 	parse(&l, "ssl_cert = </nowhere/at/all\nssl_key = /nowhere/key\n");
 	assert_string_equal(buf_cstr(&l.said),
 	    "1 fatal: ssl_cert: cannot read /nowhere/at/all: does not exist\n"
-	    "2 fatal: ssl_key is a path; write ssl_key = </nowhere/key, so that "
-	    "the file is read\n");
+	    "2 fatal: ssl_key is a path; write ssl_key = </nowhere/key, so "
+	    "that the file is read\n");
 	release(&l);
 	/* what is ignored is not read either */
 	parse(&l, QUIET "ssl_dh = </nowhere/dh\n");
