@@ -113,8 +113,9 @@ struct config_problem {
 /*
  * Reads a configuration file with its includes. Every problem is collected (in
  * file order, in (*cfg_out)->arena); the call fails only if one is fatal.
- * Errors: ERR_SYNTAX at least one fatal problem; ERR_NOTFOUND, ERR_PERM, ERR_IO the
- * main file cannot be read. *cfg_out is set in any case (config_free it).
+ * Errors: ERR_SYNTAX at least one fatal problem; ERR_NOTFOUND, ERR_PERM,
+ * ERR_IO the main file cannot be read. *cfg_out is set in any case
+ * (config_free it).
  */
 enum err config_load(const char *path, struct config **cfg_out,
     struct config_problem **problems_out);
@@ -128,18 +129,18 @@ enum err config_parse(struct span text, const char *path,
 void config_free(struct config **cfg);
 
 /*
- * The effective configuration in the same syntax; reading it again gives the same
- * (but for ssl_cert_path and ssl_key_path) when secrets are shown: certificate
- * and key are then there as text. changed_only: what differs from the defaults.
- * Without show_secrets keys and passwords are "# hidden" and the certificate is
- * the path it came from.
+ * The effective configuration in the same syntax; reading it again gives the
+ * same (but for ssl_cert_path and ssl_key_path) when secrets are shown:
+ * certificate and key are then there as text. changed_only: what differs from
+ * the defaults. Without show_secrets keys and passwords are "# hidden" and the
+ * certificate is the path it came from.
  */
 void config_print(const struct config *cfg, bool changed_only,
     bool show_secrets, struct buf *out);
 
 /*
- * Appends, separated by spaces, the names of settings that differ between the two
- * and that a reload cannot change. True if there are any.
+ * Appends, separated by spaces, the names of settings that differ between the
+ * two and that a reload cannot change. True if there are any.
  */
 bool config_needs_restart(const struct config *now, const struct config *next,
     struct buf *names);
@@ -155,14 +156,14 @@ struct config_vars {
 };
 
 /*
- * Puts values in place of %variables: 2.3 (%u %n %d %h %Lu %{user} %% ...) and 2.4
- * (%{user | username | lower}). "~/" at the start is the home. Variables without a
- * value are empty, but for the home. Values are put in as they are: who takes a
- * name from a client checks it first. All the same, where the template is a path
- * (a "/" is in it, or it begins with the home) the user's name cannot lead out: a
- * "/" in what comes from it, or a "." or ".." that it becomes, is refused.
- * Errors: ERR_SYNTAX an unknown variable or filter, or the home is needed and not
- *             known (logged, with the template)
+ * Puts values in place of %variables: 2.3 (%u %n %d %h %Lu %{user} %% ...) and
+ * 2.4 (%{user | username | lower}). "~/" at the start is the home. Variables
+ * without a value are empty, but for the home. Values are put in as they are:
+ * who takes a name from a client checks it first. All the same, where the
+ * template is a path (a "/" is in it, or it begins with the home) the user's
+ * name cannot lead out: a "/" in what comes from it, or a "." or ".." that it
+ * becomes, is refused. Errors: ERR_SYNTAX an unknown variable or filter, or
+ * the home is needed and not             known (logged, with the template)
  *         ERR_PERM the name would lead out of the path (logged)
  */
 enum err config_expand(const char *template, const struct config_vars *vars,
@@ -177,8 +178,8 @@ struct mail_location {
 };
 
 /*
- * Splits at ":", but not at "::" (which stands for one) nor within %{}. A path is
- * without its trailing slashes. INDEX=MEMORY counts as not given.
+ * Splits at ":", but not at "::" (which stands for one) nor within %{}. A path
+ * is without its trailing slashes. INDEX=MEMORY counts as not given.
  * Errors: ERR_SYNTAX, with *problem a sentence that says what to do (another
  * driver than maildir, LAYOUT other than Maildir++, an unknown key).
  */
