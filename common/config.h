@@ -162,8 +162,9 @@ struct config_vars {
  * who takes a name from a client checks it first. All the same, where the
  * template is a path (a "/" is in it, or it begins with the home) the user's
  * name cannot lead out: a "/" in what comes from it, or a "." or ".." that it
- * becomes, is refused. Errors: ERR_SYNTAX an unknown variable or filter, or
- * the home is needed and not             known (logged, with the template)
+ * becomes, is refused.
+ * Errors: ERR_SYNTAX an unknown variable or filter, or the home is needed and
+ *             not known (logged, with the template)
  *         ERR_PERM the name would lead out of the path (logged)
  */
 enum err config_expand(const char *template, const struct config_vars *vars,
