@@ -1,12 +1,16 @@
 /* SEARCH and UID SEARCH (RFC 3501 6.4.4). Expunged messages never match (RFC 2180 4.3). */
 #include "common/log.h"
 #include "maildir/folder.h"
+#include "maildir/folder_flags.h"
 #include "worker/commands.h"
 #include "worker/conn.h"
 #include "worker/search.h"
 #include "worker/status.h"
 
-enum { SLICE = 256, SLICE_INDEX = 1024, BLOCK = 16384 };
+#include <string.h>
+
+enum { SLICE = 256, SLICE_INDEX = 1024, SLICE_FLAGS = 16384, BLOCK = 16384,
+	NUMBER_ROOM = 16 };
 
 struct search {
 	struct session *s;
@@ -14,7 +18,8 @@ struct search {
 	struct search_message message;
 	struct arena slice;
 	struct message_info *info;
-	struct buf out;
+	char out[BLOCK];
+	size_t out_n;
 	bool by_uid;
 	uint32_t seq;		/* of the match before */
 	enum err failed;	/* first message that could not be read */
@@ -28,26 +33,38 @@ open_message(struct search_message *m, int *fd_out)
 	return folder_open_message(q->s->folder, m->info->uid, fd_out);
 }
 
-/* " 17"; the message after the last match is likely. */
-static void
-add_match(struct search *q, uint32_t uid)
+/* The number of a match; mostly the one after the last. */
+static uint32_t
+next_seq(struct search *q, uint32_t uid)
 {
 	const struct view *v = &q->s->view;
 
-	buf_addc(&q->out, ' ');
-	if (q->by_uid) {
-		buf_add_u64(&q->out, uid);
-	} else {
-		if (q->seq < v->n && v->uids[q->seq] == uid)
-			q->seq++;
-		else
-			q->seq = view_seq(v, uid);
-		buf_add_u64(&q->out, q->seq);
+	if (q->seq < v->n && v->uids[q->seq] == uid)
+		q->seq++;
+	else
+		q->seq = view_seq(v, uid);
+	return q->seq;
+}
+
+/*
+ * " 17". Always NUMBER_ROOM bytes are copied, most of them in vain: that is a few
+ * instructions, where a copy of the right length is a call.
+ */
+static void
+add_number(struct search *q, uint32_t number)
+{
+	char room[2 * NUMBER_ROOM], *p = room + NUMBER_ROOM;
+
+	if (q->out_n + NUMBER_ROOM > sizeof(q->out)) {
+		conn_write(q->s->conn, q->out, q->out_n);
+		q->out_n = 0;
 	}
-	if (q->out.n >= BLOCK) {
-		conn_write(q->s->conn, q->out.p, q->out.n);
-		buf_reset(&q->out);
-	}
+	do
+		*--p = (char)('0' + number % 10);
+	while ((number /= 10) > 0);
+	*--p = ' ';
+	memcpy(q->out + q->out_n, p, NUMBER_ROOM);
+	q->out_n += (size_t)(room + NUMBER_ROOM - p);
 }
 
 /* The tests that need more than flags. */
@@ -99,10 +116,34 @@ search_slice(struct search *q, const uint32_t *uids, size_t n)
 		if (((m->flags ^ p->flag_want) & p->flag_mask) != 0 ||
 		    m->gone || m->ghost)
 			continue;
-		if (p->root == NULL || test(q, m))
-			add_match(q, m->uid);
+		if (test(q, m))
+			add_number(q, q->by_uid ? m->uid :
+			    next_seq(q, m->uid));
 		if (reads_messages(p) && conn_is_dead(q->s->conn))
 			return ERR_IO;
+	}
+	return ERR_OK;
+}
+
+/*
+ * Nothing but flags is asked for: SEARCH UNSEEN of 100,000 messages. first: the
+ * number of the first one, where the whole mailbox is searched; else 0.
+ */
+static enum err
+search_flags(struct search *q, const uint32_t *uids, size_t n, uint32_t first)
+{
+	const struct search_program *p = &q->program;
+	uint8_t flags[SLICE_FLAGS], want = (uint8_t)p->flag_want,
+	    mask = (uint8_t)(p->flag_mask | FLAGS_GONE);
+	enum err e;
+
+	if ((e = folder_flags(q->s->folder, uids, n, flags)) != ERR_OK)
+		return e;
+	for (size_t i = 0; i < n; i++) {
+		if ((flags[i] & mask) != want)
+			continue;
+		add_number(q, q->by_uid ? uids[i] : first > 0 ?
+		    first + (uint32_t)i : next_seq(q, uids[i]));
 	}
 	return ERR_OK;
 }
@@ -110,19 +151,25 @@ search_slice(struct search *q, const uint32_t *uids, size_t n)
 static enum err
 search_all(struct search *q)
 {
+	const struct search_program *p = &q->program;
 	const struct view *v = &q->s->view;
-	const uint32_t *uids = q->program.has_uids ? q->program.uids : v->uids;
-	size_t n = q->program.has_uids ? q->program.n_uids : v->n;
-	size_t slice = reads_messages(&q->program) ? SLICE : SLICE_INDEX;
+	const uint32_t *uids = p->has_uids ? p->uids : v->uids;
+	size_t n = p->has_uids ? p->n_uids : v->n, k;
+	size_t slice = p->root == NULL ? SLICE_FLAGS :
+	    reads_messages(p) ? SLICE : SLICE_INDEX;
 	enum err e = ERR_OK;
 
-	if (q->program.never)
-		n = 0;
-	if (slice > n)
-		slice = n;
-	q->info = arena_array(&q->s->command, slice, sizeof(*q->info));
-	for (size_t i = 0; i < n && e == ERR_OK; i += slice)
-		e = search_slice(q, uids + i, n - i < slice ? n - i : slice);
+	if (p->never)
+		return ERR_OK;
+	if (p->root != NULL)
+		q->info = arena_array(&q->s->command, slice < n ? slice : n,
+		    sizeof(*q->info));
+	for (size_t i = 0; i < n && e == ERR_OK; i += k) {
+		k = n - i < slice ? n - i : slice;
+		e = p->root == NULL ? search_flags(q, uids + i, k,
+		    p->has_uids ? 0 : (uint32_t)i + 1) :
+		    search_slice(q, uids + i, k);
+	}
 	return e;
 }
 
@@ -141,13 +188,12 @@ cmd_search(struct session *s, struct cursor *in, bool by_uid)
 	q.message.open = open_message;
 	q.message.ctx = &q;
 	q.message.arena = &q.slice;
-	buf_adds(&q.out, "* SEARCH");
+	conn_write(s->conn, "* SEARCH", 8);
 	e = search_all(&q);
-	buf_adds(&q.out, "\r\n");
-	conn_write(s->conn, q.out.p, q.out.n);
+	conn_write(s->conn, q.out, q.out_n);
+	conn_write(s->conn, "\r\n", 2);
 	folder_cache_flush(s->folder);
 	search_end(&q.message);
-	buf_clear(&q.out);
 	arena_free(&q.slice);
 	if (e == ERR_OK && q.failed != ERR_OK) {
 		status_set(s, NULL, "Some messages could not be read.");
