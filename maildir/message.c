@@ -20,6 +20,7 @@ enum {
 	 */
 	SMALL_MAX = 256 << 10,
 	BUFFER_KEEP = 64 << 10,	/* a larger buffer is not kept */
+	PARTS_KEEP = 64 << 10,	/* nor a larger tree of parts */
 	WINDOW = 1 << 20,	/* size checked, pages given back */
 	CHUNK = 64 << 10,	/* converted at a time */
 };
@@ -62,6 +63,24 @@ catch_sigbus(void)
 }
 
 /* ---- opening and closing ---- */
+
+static bool
+is_same_file(const struct message *m, const struct stat *st)
+{
+	return m->sized && m->whole.n == (uint64_t)st->st_size &&
+	    m->dev == st->st_dev && m->ino == st->st_ino &&
+	    m->mtime.tv_sec == st->st_mtim.tv_sec &&
+	    m->mtime.tv_nsec == st->st_mtim.tv_nsec;
+}
+
+/* A message without a file, nothing known of it but its buffer. */
+static void
+reset(struct message *m)
+{
+	arena_clear(&m->arena);
+	*m = (struct message){ .fd = -1, .buffer = m->buffer,
+		.arena = m->arena };
+}
 
 static struct message *
 new_message(void)
@@ -143,7 +162,12 @@ message_open(int fd, struct message **out)
 		return ERR_CORRUPT;
 	}
 	m = new_message();
+	if (!is_same_file(m, &st))
+		reset(m);
 	m->fd = fd;
+	m->dev = st.st_dev;
+	m->ino = st.st_ino;
+	m->mtime = st.st_mtim;
 	m->text = SPAN("");
 	if (st.st_size <= SMALL_MAX)
 		e = read_small(m, (size_t)st.st_size);
@@ -174,22 +198,19 @@ message_close(struct message **m)
 	*m = NULL;
 	if (old == NULL)
 		return;
-	if (old->is_mapped)
+	if (old->is_mapped) {
 		unmap(old);
-	else if (old->text.n > BUFFER_KEEP) {
+	} else if (old->text.n > BUFFER_KEEP) {
 		free(old->buffer);
 		old->buffer = NULL;
 	}
 	close(old->fd);
-	if (spare != NULL) {
-		arena_free(&old->arena);
-		free(old->buffer);
-		free(old);
-		return;
-	}
-	arena_clear(&old->arena);
-	*old = (struct message){ .fd = -1, .buffer = old->buffer,
-		.arena = old->arena };
+	message_trim();
+	old->fd = -1;
+	old->text = SPAN_NONE;
+	if (!old->is_mapped || old->arena.used_bytes > PARTS_KEEP)
+		reset(old);
+	old->is_mapped = false;
 	spare = old;
 }
 
@@ -402,6 +423,11 @@ find_wire(struct message *m, const struct range *r, uint64_t from,
 	*half_out = false;
 	if (r->lf == 0)
 		return from < r->n ? from : r->n;
+	if (m->place.at == r->at && m->place.wire <= from &&
+	    m->place.stored < r->n) {
+		stored = m->place.stored;
+		wire = m->place.wire;
+	}
 	while (stored < r->n) {
 		uint64_t n = r->n - stored < CHUNK ? r->n - stored : CHUNK;
 		struct range part = message_range(m, r->at + stored, n);
@@ -413,6 +439,9 @@ find_wire(struct message *m, const struct range *r, uint64_t from,
 		if ((r->at + stored) % WINDOW < CHUNK)
 			forget(m, (size_t)(r->at + stored));
 	}
+	m->place.at = r->at;
+	m->place.stored = stored;
+	m->place.wire = wire;
 	for (; stored < r->n && wire < from; stored++) {
 		const char *p = m->text.p + r->at + stored;
 

@@ -4,6 +4,8 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
+#include <time.h>
 
 #include "common/arena.h"
 #include "common/buf.h"
@@ -33,13 +35,26 @@ struct message {
 	char *buffer;		/* of small files; reused */
 	bool is_mapped;
 	struct message *next;	/* among the mapped ones */
+
+	/*
+	 * Clients fetch large messages in pieces, a command for each: when the file
+	 * that is opened is the one that was closed last, its parts and sizes are
+	 * still known, and where the last piece began.
+	 */
+	dev_t dev;
+	ino_t ino;
+	struct timespec mtime;
+	struct {
+		uint64_t at;			/* of the range */
+		uint64_t stored, wire;		/* offsets in it */
+	} place;
 };
 
 /* Takes fd over, on errors too. Errors: ERR_IO; ERR_CORRUPT not a file. */
 enum err message_open(int fd, struct message **out);
 void message_close(struct message **m);
 
-/* Gives the buffer back that waits for the next message: for idle sessions. */
+/* Gives back what waits for the next message: for idle sessions. */
 void message_trim(void);
 
 /* RFC822.SIZE: bytes with every line end as CRLF. One pass, then remembered. */

@@ -121,7 +121,8 @@ const struct param *param_join(const struct param *p, struct arena *a);
 
 /*
  * Takes a whole message apart. Errors: none that a message can cause.
- * root_out lives in `a`. One pass over the text (memchr for line ends).
+ * root_out lives in `a` and does not point into the text, which is read in one
+ * pass.
  */
 void mime_parse(struct span text, struct arena *a, struct part **root_out);
 

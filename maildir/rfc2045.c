@@ -500,8 +500,10 @@ set_type(struct parser *q, struct part *p, struct span *boundary_out)
 	if (q->content_type.p != NULL && content_parse(q->content_type,
 	    q->arena, &type, &subtype, &params) == ERR_OK &&
 	    (subtype.n > 0 || span_ieq(type, SPAN("text")))) {
-		p->type = type;
-		p->subtype = subtype.n > 0 ? subtype : SPAN("plain");
+		/* copies: the tree may outlive the text */
+		p->type = arena_span(q->arena, type);
+		p->subtype = subtype.n > 0 ? arena_span(q->arena, subtype) :
+		    SPAN("plain");
 	}
 	p->is_multipart = span_ieq(p->type, SPAN("multipart"));
 	p->is_message = span_ieq(p->type, SPAN("message")) &&

@@ -378,7 +378,12 @@ body_write(struct session *s, const struct body_section *b, struct message *m)
 		body_write_header(s, b, header);
 		return;
 	}
-	r = b->what == BODY_HEADER ? message_range(m, 0, header.n) :
-	    message_range(m, header.n, m->text.n - header.n);
+	r = message_range(m, 0, header.n);
+	if (b->what == BODY_TEXT) {
+		/* what is not header; the whole is counted once */
+		message_wire_size(m);
+		r = (struct range){ .at = r.n, .n = m->whole.n - r.n,
+			.lf = m->whole.lf - r.lf };
+	}
 	write_range(s, b, m, &r);
 }

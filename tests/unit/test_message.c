@@ -146,6 +146,61 @@ a_large_message_is_mapped_and_as_right(void **state)
 	}
 }
 
+/* As clients fetch: every piece with the file opened anew. */
+static void
+pieces_fit_when_the_file_is_opened_for_each(void **state)
+{
+	enum { PIECE = 300000 };
+	static const char head[] = "Content-Type: multipart/x; boundary=b\n\n"
+	    "--b\nContent-Type: text/html\n\n";
+	struct buf text = { 0 }, want = { 0 }, got = { 0 };
+	int fd, other;
+
+	(void)state;
+	buf_adds(&text, head);
+	fill(&text, LARGE, false);
+	plain_wire((struct span){ text.p + sizeof(head) - 1,
+	    text.n - sizeof(head) + 1 }, &want);
+	fd = file_of(text.p, text.n);
+	/* as large, another content: must not be taken for the first */
+	text.p[text.n / 2] = 'X';
+	other = file_of(text.p, text.n);
+	for (uint64_t at = 0; at < want.n; at += PIECE) {
+		bool known = at > 0 && at / PIECE % 3 != 0;
+		struct message *m;
+		const struct part *p;
+
+		assert_int_equal(message_open(dup(fd), &m), ERR_OK);
+		assert_int_equal(m->root != NULL, known);
+		p = message_parts(m)->child;
+		assert_true(span_eq(p->subtype, SPAN("html")));
+		message_send(m, &p->body, at, PIECE, collect, &got);
+		/* and once from before */
+		if (at > 0) {
+			struct buf again = { 0 };
+
+			message_send(m, &p->body, at - 5, 9, collect, &again);
+			assert_memory_equal(again.p, want.p + at - 5, 9);
+			buf_clear(&again);
+		}
+		message_close(&m);
+		if (at / PIECE % 3 == 2) {
+			assert_int_equal(message_open(dup(other), &m), ERR_OK);
+			assert_null(m->root);
+			assert_false(m->sized);
+			message_wire_size(m);
+			message_close(&m);
+		}
+	}
+	assert_int_equal(got.n, want.n);
+	assert_memory_equal(got.p, want.p, want.n);
+	close(fd);
+	close(other);
+	buf_clear(&text);
+	buf_clear(&want);
+	buf_clear(&got);
+}
+
 static void
 a_range_begins_anywhere(void **state)
 {
@@ -400,6 +455,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_piece_of_a_small_message_is_right),
 		cmocka_unit_test(a_large_message_is_mapped_and_as_right),
+		cmocka_unit_test(pieces_fit_when_the_file_is_opened_for_each),
 		cmocka_unit_test(a_range_begins_anywhere),
 		cmocka_unit_test(put_can_stop_it),
 		cmocka_unit_test(the_header_ends_with_its_empty_line),
