@@ -7,10 +7,13 @@
 
 #include <errno.h>
 #include <lmdb.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sysexits.h>
+#include <unistd.h>
 
 #include "common/crit.h"
 #include "common/log.h"
@@ -34,6 +37,81 @@ struct db_txn {
 struct db_cursor {
 	MDB_cursor *c;
 };
+
+/* A process has one environment open; its damage is met deep inside LMDB, too. */
+static char data_path[80], lock_path[80];
+static volatile sig_atomic_t open_txns;
+
+/* Async-signal-safe. */
+static void
+unlink_files(void)
+{
+	if (data_path[0] != '\0') {
+		unlink(data_path);
+		unlink(lock_path);
+	}
+}
+
+void
+db_condemn(const char *why)
+{
+	log_error("state %s is damaged (%s): it is given up and will be "
+	    "rebuilt from the Maildir; sessions that have it open end",
+	    data_path, why);
+	unlink_files();
+}
+
+/*
+ * Garbage in the map makes LMDB follow it anywhere. Within a transaction such a
+ * fault is the state's: without it the next session fares better.
+ */
+static void
+on_fault(int sig)
+{
+	static const char text[] = "Error: the state faulted while it was "
+	    "read; it is given up and will be rebuilt from the Maildir\n";
+
+	if (open_txns > 0) {
+		unlink_files();
+		if (write(log_fd() >= 0 ? log_fd() : 2, text,
+		    sizeof(text) - 1) < 0)
+			_exit(EX_TEMPFAIL);
+		_exit(EX_TEMPFAIL);
+	}
+	signal(sig, SIG_DFL);
+}
+
+static void
+on_assert(MDB_env *env, const char *message)
+{
+	(void)env;
+	db_condemn(message);
+	_exit(EX_TEMPFAIL);
+}
+
+static void
+catch_faults(void)
+{
+	struct sigaction sa = { .sa_handler = on_fault };
+
+	sigemptyset(&sa.sa_mask);
+	if (sigaction(SIGSEGV, &sa, NULL) < 0 ||
+	    sigaction(SIGBUS, &sa, NULL) < 0)
+		log_errno("sigaction");
+}
+
+/* Whether the file has all the pages that its newest meta page speaks of. */
+static bool
+is_whole(struct db *db)
+{
+	struct MDB_envinfo info;
+	struct MDB_stat stat;
+	struct stat st;
+
+	return mdb_env_info(db->env, &info) == 0 &&
+	    mdb_env_stat(db->env, &stat) == 0 && fstat(db->data_fd, &st) == 0 &&
+	    (uint64_t)st.st_size >= (info.me_last_pgno + 1) * stat.ms_psize;
+}
 
 static bool
 disk_is_full(struct db *db)
@@ -79,8 +157,7 @@ db_err(struct db *db, int rc, const char *what)
 	case MDB_VERSION_MISMATCH:
 	case MDB_INCOMPATIBLE:
 	case MDB_BAD_TXN:
-		log_error("state %s: damaged (%s while %s); it will be rebuilt "
-		    "from the Maildir", db->path, mdb_strerror(rc), what);
+		db_condemn(mdb_strerror(rc));
 		return ERR_CORRUPT;
 	default:
 		break;
@@ -127,14 +204,24 @@ db_open(const char *path, const char *const *tables, size_t n, size_t map_bytes,
 	db->n = n;
 	db->data_fd = -1;
 	snprintf(db->path, sizeof(db->path), "%s", path);
+	snprintf(data_path, sizeof(data_path), "%s/data.mdb", path);
+	snprintf(lock_path, sizeof(lock_path), "%s/lock.mdb", path);
+	catch_faults();
+	open_txns = 1;	/* opening reads the map, too */
 	if ((rc = mdb_env_create(&db->env)) != 0 ||
 	    (rc = mdb_env_set_maxdbs(db->env, TABLES_MAX)) != 0 ||
 	    (rc = mdb_env_set_mapsize(db->env, map_bytes)) != 0 ||
 	    (rc = mdb_env_set_maxreaders(db->env, max_readers)) != 0 ||
+	    (rc = mdb_env_set_assert(db->env, on_assert)) != 0 ||
 	    (rc = mdb_env_open(db->env, path, MDB_NOSYNC | MDB_NOTLS |
 	    MDB_NORDAHEAD, 0600)) != 0 ||
 	    (rc = mdb_env_get_fd(db->env, &db->data_fd)) != 0) {
 		e = db_err(db, rc, "opening");
+		goto fail;
+	}
+	if (!is_whole(db)) {
+		log_error("state %s: the file was cut short", path);
+		e = ERR_CORRUPT;
 		goto fail;
 	}
 	e = open_tables(db, tables, false);
@@ -142,9 +229,11 @@ db_open(const char *path, const char *const *tables, size_t n, size_t map_bytes,
 		e = open_tables(db, tables, true);
 	if (e != ERR_OK)
 		goto fail;
+	open_txns = 0;
 	*db_out = db;
 	return ERR_OK;
 fail:
+	open_txns = 0;
 	db_close(&db);
 	return e;
 }
@@ -185,11 +274,13 @@ db_begin(struct db *db, bool write, struct db_txn **txn_out)
 	*txn_out = NULL;
 	if (write)
 		crit_enter(CRIT_LOCK);
+	open_txns++;	/* a fault in beginning counts */
 	rc = mdb_txn_begin(db->env, NULL, write ? 0 : MDB_RDONLY, &txn);
 	if (rc == MDB_READERS_FULL && mdb_reader_check(db->env, &dead) == 0)
 		rc = mdb_txn_begin(db->env, NULL, MDB_RDONLY, &txn);
 	if (rc == MDB_MAP_RESIZED && mdb_env_set_mapsize(db->env, 0) == 0)
 		rc = mdb_txn_begin(db->env, NULL, write ? 0 : MDB_RDONLY, &txn);
+	open_txns--;
 	if (rc != 0) {
 		if (write)
 			crit_leave(CRIT_LOCK);
@@ -209,6 +300,7 @@ db_begin(struct db *db, bool write, struct db_txn **txn_out)
 		fatal("no memory");
 	*t = (struct db_txn){ .db = db, .txn = txn, .write = write };
 	*txn_out = t;
+	open_txns++;
 	return ERR_OK;
 }
 
@@ -219,6 +311,7 @@ txn_free(struct db_txn **txn)
 		crit_leave(CRIT_TXN);
 		crit_leave(CRIT_LOCK);
 	}
+	open_txns--;
 	free(*txn);
 	*txn = NULL;
 }

@@ -26,6 +26,15 @@ enum err db_open(const char *path, const char *const *tables, size_t n,
 void db_close(struct db **db);
 
 /*
+ * Gives the open environment up: its files are unlinked, so that every process
+ * that has it open notices at its next transaction (ERR_UNAVAIL), and the next
+ * one to come makes it anew. Logged. For records that make no sense; what LMDB
+ * itself finds damaged, and a fault (SIGSEGV, SIGBUS) within a transaction, end
+ * here too.
+ */
+void db_condemn(const char *why);
+
+/*
  * Flushes everything to disk (for a clean mark). Errors: ERR_IO.
  */
 enum err db_sync(struct db *db);

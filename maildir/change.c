@@ -124,7 +124,7 @@ write_lines(struct folder *to, struct folder_rec *r, struct incoming *in,
 	uint32_t next = r->uidnext;
 	size_t lines = 0;
 
-	if (n >= UINT32_MAX - 1 - r->uidnext) {
+	if (r->uidnext + (uint64_t)n > UINT32_MAX) {
 		log_error("mailbox %s: UIDs are used up; a new UIDVALIDITY is "
 		    "needed: remove its dovecot-uidlist", to->name);
 		return ERR_LIMIT;

@@ -173,7 +173,8 @@ folder_open_message(struct folder *f, uint32_t uid, int *fd_out)
 	e = path_of_uid(f, uid, &a, &p, NULL, &ghost);
 	for (int attempt = 0; e == ERR_OK; attempt++) {
 		*fd_out = openat(p.dir_fd, p.name,
-		    O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY);
+		    O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY |
+		    O_NONBLOCK);	/* a pipe must not hold us */
 		if (*fd_out >= 0)
 			break;
 		if (errno != ENOENT) {

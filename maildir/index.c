@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/db.h"
 #include "common/log.h"
 
 enum { U64_COLUMNS = 6, U32_COLUMNS = 2, PAGE_HEAD = 16, NAME_MAX_BYTES = 330 };
@@ -108,7 +109,7 @@ page_read(struct span v, struct page *out)
 			goto corrupt;
 	return ERR_OK;
 corrupt:
-	log_error("state: a page of messages is damaged");
+	db_condemn("a page of messages makes no sense");
 	return ERR_CORRUPT;
 }
 

@@ -97,7 +97,9 @@ listing_add(struct listing *l, int dir_fd, bool in_new)
 	}
 	errno = 0;
 	while ((d = readdir(dir)) != NULL)
-		if (d->d_name[0] != '.')
+		/* A link, a pipe or a directory is no message. */
+		if (d->d_name[0] != '.' &&
+		    (d->d_type == DT_REG || d->d_type == DT_UNKNOWN))
 			add(l, d->d_name, in_new);
 	if (errno != 0) {
 		log_errno("cannot list %s", in_new ? "new/" : "cur/");

@@ -27,6 +27,7 @@ enum {
 
 static struct message *spare;	/* with its buffer, for the next open */
 static struct message *mapped;	/* those that SIGBUS may concern */
+static struct sigaction former;	/* what SIGBUS did until then */
 
 /* ---- truncated files ---- */
 
@@ -47,8 +48,8 @@ on_sigbus(int sig, siginfo_t *info, void *ctx)
 		    "disconnecting");
 		_exit(EX_TEMPFAIL);
 	}
-	/* Not ours: happens again on return, and has its usual effect. */
-	signal(sig, SIG_DFL);
+	/* Not ours: happens again on return, with the handler before us. */
+	sigaction(sig, &former, NULL);
 }
 
 static void
@@ -58,7 +59,7 @@ catch_sigbus(void)
 		.sa_flags = SA_SIGINFO };
 
 	sigemptyset(&sa.sa_mask);
-	if (sigaction(SIGBUS, &sa, NULL) < 0)
+	if (sigaction(SIGBUS, &sa, &former) < 0)
 		log_errno("sigaction(SIGBUS)");
 }
 

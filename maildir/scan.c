@@ -504,6 +504,24 @@ append_lines(struct scan *s, uint32_t from_uid)
 	return e;
 }
 
+/*
+ * The last UID was given, or a damaged line says so: the mailbox starts anew with
+ * another UIDVALIDITY. The list is kept aside.
+ */
+static enum err
+uids_used_up(struct scan *s)
+{
+	log_error("mailbox %s: UIDs are used up (%u comes next); it starts "
+	    "again with a new UIDVALIDITY, the old dovecot-uidlist is kept as "
+	    "dovecot-uidlist.full", s->f->name, s->r.uidnext);
+	if (renameat(s->f->control_fd, "dovecot-uidlist", s->f->control_fd,
+	    "dovecot-uidlist.full") != 0) {
+		log_errno("cannot rename dovecot-uidlist");
+		return ERR_UNAVAIL;
+	}
+	return ERR_GONE;
+}
+
 /* Gathers new messages, moves them to cur/ and gives them UIDs. */
 static enum err
 number_added(struct scan *s)
@@ -544,11 +562,8 @@ number_added(struct scan *s)
 		return ERR_OK;
 	/* Those without a UID in order of their names: that is of arrival. */
 	qsort(s->added, s->n_added, sizeof(*s->added), by_name);
-	if (fresh > UINT32_MAX - 1 - next) {
-		log_error("mailbox %s: UIDs are used up; a new UIDVALIDITY is "
-		    "needed: remove its dovecot-uidlist", s->f->name);
-		return ERR_LIMIT;
-	}
+	if (next + (uint64_t)fresh > UINT32_MAX)
+		return uids_used_up(s);
 	for (size_t i = 0; i < s->n_added; i++)
 		if (s->added[i]->uid == 0)
 			s->added[i]->uid = next++;

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "common/clock.h"
-#include "common/log.h"
 
 const char *const state_tables[T_COUNT] = {
 	"meta", "folders", "names", "pages", "cache", "vanished", "ghosts",
@@ -145,7 +144,7 @@ rec_get(struct db_txn *t, uint32_t id, struct arena *a, struct folder_rec *out)
 	}
 	return ERR_OK;
 corrupt:
-	log_error("state: record of folder %u is damaged", id);
+	db_condemn("a folder's record makes no sense");
 	return ERR_CORRUPT;
 }
 
