@@ -52,15 +52,18 @@ on_sigbus(int sig, siginfo_t *info, void *ctx)
 	sigaction(sig, &former, NULL);
 }
 
+/* At each mapping, since others may have set theirs meanwhile. */
 static void
 catch_sigbus(void)
 {
-	struct sigaction sa = { .sa_sigaction = on_sigbus,
+	struct sigaction old, sa = { .sa_sigaction = on_sigbus,
 		.sa_flags = SA_SIGINFO };
 
 	sigemptyset(&sa.sa_mask);
-	if (sigaction(SIGBUS, &sa, &former) < 0)
+	if (sigaction(SIGBUS, &sa, &old) < 0)
 		log_errno("sigaction(SIGBUS)");
+	else if (!(old.sa_flags & SA_SIGINFO) || old.sa_sigaction != on_sigbus)
+		former = old;
 }
 
 /* ---- opening and closing ---- */
