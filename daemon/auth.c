@@ -342,6 +342,8 @@ opened(const struct ipc_request *r)
 	if (t == NULL || t->phase != PHASE_OPENING)
 		return;
 	if (r->result != ERR_OK) {
+		log_error("user %s: home cannot open the account: %s",
+		    log_text(span_of(t->user)), err_name((enum err)r->result));
 		auth_fail(t, FAILURE_TEMPORARY);
 		return;
 	}
@@ -413,8 +415,11 @@ auth_open_passwd(const char *path, const char *user, int *fd_out)
 	enum err e;
 
 	*fd_out = -1;
-	if (home_fd < 0)
+	if (home_fd < 0) {
+		log_error("home is gone: passwd-file %s cannot be opened",
+		    path);
 		return ERR_UNAVAIL;
+	}
 	buf_adds(&tail, user);
 	buf_addc(&tail, '\0');
 	buf_adds(&tail, path);
@@ -437,6 +442,8 @@ auth_open_passwd(const char *path, const char *user, int *fd_out)
 			    (enum err)reply.body.request.result;
 		}
 	}
+	log_error("home does not open the passwd-file %s: %s", path,
+	    err_name(e));
 	if (e != ERR_LIMIT)
 		lose_home();
 	return ERR_UNAVAIL;

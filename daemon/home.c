@@ -293,6 +293,9 @@ open_account(int auth_fd)
 			}
 		e = name.n > 1024 ? ERR_LIMIT : ipc_send(worker, MSG_ACCOUNT,
 		    &account, name, given, n);
+		if (e != ERR_OK)
+			log_errno("cannot hand the account of user %s over",
+			    log_text(name));
 	}
 	for (int i = 0; i < 3; i++)
 		if (fd[i] >= 0)
