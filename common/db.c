@@ -138,7 +138,7 @@ db_err(struct db *db, int rc, const char *what)
 	case MDB_MAP_FULL:
 		log_error("state %s: map is full (%s); raise state_map_size",
 		    db->path, what);
-		return ERR_UNAVAIL;
+		return ERR_IO;
 	case EDQUOT:
 		return ERR_QUOTA;
 	case ENOSPC:
@@ -147,7 +147,7 @@ db_err(struct db *db, int rc, const char *what)
 		if (rc == ENOSPC || disk_is_full(db)) {
 			log_error("state %s: disk is full (%s); free some space",
 			    db->path, what);
-			return ERR_UNAVAIL;
+			return ERR_IO;
 		}
 		break;
 	case MDB_CORRUPTED:

@@ -60,7 +60,7 @@ void db_abort(struct db_txn **txn);
 enum err db_get(struct db_txn *t, size_t table, struct span key,
     struct span *val_out);
 
-/* Writes one value. Errors: ERR_IO, ERR_UNAVAIL (map full). Key: 1-511 bytes. */
+/* Writes one value. Errors: ERR_IO (map or disk full, too). Key: 1-511 bytes. */
 enum err db_put(struct db_txn *t, size_t table, struct span key,
     struct span val);
 

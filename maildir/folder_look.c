@@ -207,8 +207,9 @@ look_disk(struct folder *f, struct arena *a, struct db_txn **t,
 		r->flags |= REC_DELETED;
 		return db_begin(f->acc->db, false, t);
 	}
-	if (e != ERR_OK)
-		return e == ERR_UNAVAIL ? ERR_UNAVAIL : ERR_IO;
+	if (e == ERR_UNAVAIL || e == ERR_CORRUPT)
+		return ERR_UNAVAIL;
+	/* What cannot be written now (disk full) was logged; the next look tries. */
 	return read_rec(f, a, t, r);
 }
 
