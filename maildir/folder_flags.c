@@ -9,8 +9,8 @@
 #include "maildir/index.h"
 
 /*
- * A page that holds just the UIDs that come next, which is the rule: compared and
- * copied as columns (index.h describes them).
+ * A page that holds just the UIDs that come next, which is the rule: compared
+ * and copied as columns (index.h describes them).
  */
 static bool
 copy_page(const struct page *p, const uint32_t *uids, size_t n, uint8_t *out)

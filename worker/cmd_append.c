@@ -1,7 +1,7 @@
 /*
- * APPEND (RFC 3501 6.3.11): streams a message literal into the target's tmp/, so
- * that memory does not grow with it. What is left in the stream after a refusal is
- * dispatch's affair (input_finish).
+ * APPEND (RFC 3501 6.3.11): streams a message literal into the target's tmp/,
+ * so that memory does not grow with it. What is left in the stream after a
+ * refusal is dispatch's affair (input_finish).
  */
 #include "common/clock.h"
 #include "common/config.h"
@@ -50,7 +50,9 @@ read_append(struct session *s, struct cursor *in, struct append *ap)
 	return ERR_OK;
 }
 
-/* Refused before "+", so that a client with a literal too large never sends it. */
+/*
+ * Refused before "+", so that a client with a literal too large never sends it.
+ */
 static enum err
 check_size(struct session *s)
 {
@@ -66,8 +68,8 @@ check_size(struct session *s)
 }
 
 /*
- * New keywords are made. A mailbox that can have no more takes the message without
- * them: better than no message.
+ * New keywords are made. A mailbox that can have no more takes the message
+ * without them: better than no message.
  */
 static enum err
 find_keywords(struct folder *f, const struct flag_list *l, uint64_t *bits)
@@ -87,8 +89,8 @@ find_keywords(struct folder *f, const struct flag_list *l, uint64_t *bits)
 }
 
 /*
- * Line ends are stored as LF, the way Maildirs have them. After another CR a CRLF
- * stays as it is, so that what is fetched is what came.
+ * Line ends are stored as LF, the way Maildirs have them. After another CR a
+ * CRLF stays as it is, so that what is fetched is what came.
  */
 struct line_ends {
 	bool held;	/* a CR that may belong to a CRLF */
@@ -138,8 +140,8 @@ write_piece(struct deliver *d, struct line_ends *le, struct span piece)
 }
 
 /*
- * Takes the whole literal off the stream, also after the disk failed: the client
- * was told to send it.
+ * Takes the whole literal off the stream, also after the disk failed: the
+ * client was told to send it.
  */
 static enum err
 receive(struct session *s, struct deliver *d)

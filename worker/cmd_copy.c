@@ -40,7 +40,9 @@ read_arguments(struct session *s, struct cursor *in, bool by_uid,
 	    mailbox_missing(s, storage, "TRYCREATE") : e;
 }
 
-/* RFC 2180 4.4.1: nothing is copied when a message that is named was expunged. */
+/*
+ * RFC 2180 4.4.1: nothing is copied when a message that is named was expunged.
+ */
 static enum err
 refuse_gone(struct session *s, const uint32_t *uids, size_t n)
 {
@@ -54,8 +56,8 @@ refuse_gone(struct session *s, const uint32_t *uids, size_t n)
 }
 
 /*
- * An OK that did nothing would be a lie when messages were named; a NO after some
- * were copied would make the client copy them again.
+ * An OK that did nothing would be a lie when messages were named; a NO after
+ * some were copied would make the client copy them again.
  */
 static enum err
 verdict(struct session *s, const struct copy_result *r)
@@ -91,7 +93,9 @@ out:
 	return e;
 }
 
-/* COPYUID comes untagged, before the EXPUNGE lines of the sync (RFC 6851 4.3). */
+/*
+ * COPYUID comes untagged, before the EXPUNGE lines of the sync (RFC 6851 4.3).
+ */
 enum err
 cmd_move(struct session *s, struct cursor *in, bool by_uid)
 {

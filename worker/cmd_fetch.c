@@ -24,7 +24,7 @@ struct fetch {
 	bool *seen;			/* info[i] got \Seen by this command */
 	uint32_t seq;			/* of the message before */
 	size_t n_sent, n_gone;
-	enum err failed;		/* first message that could not be read */
+	enum err failed;		/* of the first that was not readable */
 };
 
 /* Whether the policy shows this message as it was. */
@@ -159,9 +159,9 @@ write_message(struct fetch *f, struct message_info *m, bool seen)
 }
 
 /*
- * BODY[...] sets \Seen: for a slice at once, before its texts go out, so that the
- * response that has the text has the flag too. A failure does not keep the texts
- * from the client.
+ * BODY[...] sets \Seen: for a slice at once, before its texts go out, so that
+ * the response that has the text has the flag too. A failure does not keep the
+ * texts from the client.
  */
 static void
 mark_seen(struct fetch *f, size_t n)

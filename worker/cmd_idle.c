@@ -1,4 +1,7 @@
-/* IDLE (RFC 2177): the one place that waits for the client and for others at once. */
+/*
+ * IDLE (RFC 2177): the one place that waits for the client and for others at
+ * once.
+ */
 #include "common/clock.h"
 #include "worker/commands.h"
 #include "worker/conn.h"
@@ -27,9 +30,9 @@ enum {
 enum idle_input { IDLE_MORE, IDLE_DONE, IDLE_OTHER };
 
 /*
- * Looks at it without taking it. Anything but DONE is the next command: iOS Mail
- * sends one without ending IDLE first. It stays in the stream and runs after the
- * OK to the IDLE.
+ * Looks at it without taking it. Anything but DONE is the next command: iOS
+ * Mail sends one without ending IDLE first. It stays in the stream and runs
+ * after the OK to the IDLE.
  */
 static enum idle_input
 classify(struct span in, size_t *taken)

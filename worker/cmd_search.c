@@ -1,4 +1,7 @@
-/* SEARCH and UID SEARCH (RFC 3501 6.4.4). Expunged messages never match (RFC 2180 4.3). */
+/*
+ * SEARCH and UID SEARCH (RFC 3501 6.4.4). Expunged messages never match (RFC
+ * 2180 4.3).
+ */
 #include "common/log.h"
 #include "maildir/folder.h"
 #include "maildir/folder_flags.h"
@@ -47,8 +50,8 @@ next_seq(struct search *q, uint32_t uid)
 }
 
 /*
- * " 17". Always NUMBER_ROOM bytes are copied, most of them in vain: that is a few
- * instructions, where a copy of the right length is a call.
+ * " 17". Always NUMBER_ROOM bytes are copied, most of them in vain: that is a
+ * few instructions, where a copy of the right length is a call.
  */
 static void
 add_number(struct search *q, uint32_t number)

@@ -18,7 +18,8 @@ write_mailbox(struct session *s, const struct folder_snapshot *snap)
 	if (snap->unseen_uid != 0)
 		unseen = view_seq(v, snap->unseen_uid);
 	sync_write_flag_lists(s);
-	resp_f(s, "* %zu EXISTS\r\n* %u RECENT\r\n", v->n, view_count_recent(v));
+	resp_f(s, "* %zu EXISTS\r\n* %u RECENT\r\n", v->n,
+	    view_count_recent(v));
 	if (unseen != 0)
 		resp_f(s, "* OK [UNSEEN %u] First unseen.\r\n", unseen);
 	resp_f(s, "* OK [UIDVALIDITY %u] UIDs valid\r\n"
@@ -111,7 +112,9 @@ cmd_close(struct session *s, struct cursor *in, bool by_uid)
 	return ERR_OK;
 }
 
-/* Everything CHECK could do is done by each command and by the sync after it. */
+/*
+ * Everything CHECK could do is done by each command and by the sync after it.
+ */
 enum err
 cmd_check(struct session *s, struct cursor *in, bool by_uid)
 {

@@ -1,4 +1,6 @@
-/* STORE: changes flags (RFC 3501 6.4.6), with several clients (RFC 2180 4.2). */
+/*
+ * STORE: changes flags (RFC 3501 6.4.6), with several clients (RFC 2180 4.2).
+ */
 #include "maildir/change.h"
 #include "maildir/folder.h"
 #include "worker/commands.h"
@@ -68,8 +70,8 @@ find_keywords(struct session *s, const struct store *st, uint64_t *bits)
 }
 
 /*
- * The new flags. Silence is only for what the client knows itself: where somebody
- * else changed flags too, it is told (RFC 3501 6.4.6, note).
+ * The new flags. Silence is only for what the client knows itself: where
+ * somebody else changed flags too, it is told (RFC 3501 6.4.6, note).
  */
 static void
 report(struct session *s, const struct store *st, const struct store_result *r)

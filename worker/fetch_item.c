@@ -1,4 +1,7 @@
-/* One short function per FETCH item, and the program that strings them together. */
+/*
+ * One short function per FETCH item, and the program that strings them
+ * together.
+ */
 #include "worker/fetch_item.h"
 
 #include "common/date.h"
@@ -225,7 +228,8 @@ fetch_write_nil(struct fetch_write *w, const struct fetch_program *p,
 /* ---- reading ---- */
 
 static const struct fetch_row rows[] = {
-#define ITEM(name, write, needs, nil, source) { name, write, needs, nil, source },
+#define ITEM(name, write, needs, nil, source) \
+	{ name, write, needs, nil, source },
 #include "worker/fetch_items.def"
 #undef ITEM
 };

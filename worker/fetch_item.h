@@ -23,7 +23,7 @@ enum fetch_need {
 	NEED_STRUCTURE = 8,
 	NEED_HEADER = 16,	/* the header block alone */
 	NEED_FILE = 32,
-	NEED_WHOLE = 64,	/* all of it will be read: its size can be checked */
+	NEED_WHOLE = 64,	/* all of it: its size can be checked */
 	SETS_SEEN = 128,
 };
 
@@ -51,10 +51,10 @@ struct fetch_program {
 };
 
 /*
- * Reads "ALL", "FAST", "FULL", one item or a list of them, in the cursor's arena.
- * by_uid: UID is the first item whether asked for or not (RFC 3501 6.4.8). At most
- * 1,000 items; one that is there already is skipped but for BODY[...].
- * Errors: ERR_SYNTAX, ERR_LIMIT.
+ * Reads "ALL", "FAST", "FULL", one item or a list of them, in the cursor's
+ * arena. by_uid: UID is the first item whether asked for or not (RFC 3501
+ * 6.4.8). At most 1,000 items; one that is there already is skipped but for
+ * BODY[...]. Errors: ERR_SYNTAX, ERR_LIMIT.
  */
 enum err fetch_parse(struct cursor *in, bool by_uid,
     struct fetch_program *out);
@@ -74,7 +74,7 @@ struct fetch_write {
 	struct session *s;
 	struct buf out;			/* goes to the connection in blocks */
 	struct flag_memo memo;
-	const struct message_info *info;	/* complete for what is needed */
+	const struct message_info *info; /* complete for what is needed */
 	struct message *file;		/* NULL: not needed */
 };
 

@@ -20,8 +20,8 @@ struct policy {
 };
 
 /*
- * The policy of the session's selected mailbox. The one place that knows where it
- * comes from.
+ * The policy of the session's selected mailbox. The one place that knows where
+ * it comes from.
  */
 struct policy policy_get(const struct session *s);
 

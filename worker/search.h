@@ -50,7 +50,8 @@ struct search_program {
 /*
  * Reads "[CHARSET name] key key ..." up to the end, in the cursor's arena.
  * Sets are resolved in the view, keywords in the folder's.
- * Errors: ERR_SYNTAX; ERR_LIMIT; ERR_CHARSET unknown: search_charsets has the list
+ * Errors: ERR_SYNTAX; ERR_LIMIT; ERR_CHARSET unknown: search_charsets has the
+ * list
  */
 enum err search_parse(struct cursor *in, const struct view *view,
     const struct keywords *keywords, struct search_program *out);
@@ -75,7 +76,9 @@ struct search_message {
 	enum err failed;		/* the file cannot be read */
 };
 
-/* Whether the message meets the program's tree. flags and UID are asked before. */
+/*
+ * Whether the message meets the program's tree. flags and UID are asked before.
+ */
 bool search_matches(const struct search_program *p, struct search_message *m);
 
 /* Before each message; closes the file of the one before. */

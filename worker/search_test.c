@@ -273,8 +273,8 @@ search_matches(const struct search_program *p, struct search_message *m)
 
 static const struct search_row rows[] = {
 #define KEY(name, argument, cost, test, kind, flag, field, source) \
-	{ name, argument, cost, test, kind, flag, (enum envelope_field)(field), \
-	source },
+	{ name, argument, cost, test, kind, flag, \
+	(enum envelope_field)(field), source },
 #include "worker/search_keys.def"
 #undef KEY
 };

@@ -12,7 +12,7 @@
 enum {
 	WINDOW = 64 * 1024,	/* bytes of a part decoded at once */
 	LONG_LINE = 256 * 1024,	/* a line longer than this is cut */
-	CHAR_BYTES_MAX = 64,	/* so many bytes in a row are no one character */
+	CHAR_BYTES_MAX = 64,	/* so many bytes are no one character */
 };
 
 enum encoding { ENC_PLAIN, ENC_BASE64, ENC_QP };
@@ -101,7 +101,7 @@ struct decoder {
 	enum encoding encoding;
 	struct span charset;
 	bool is_stateful;	/* ASCII bytes may mean something else */
-	bool is_wide;		/* characters of 2 or 4 bytes: no lines to cut at */
+	bool is_wide;		/* 2 or 4 bytes a character: no lines */
 };
 
 /* Appends converted and folded text and looks for the needle in it. */

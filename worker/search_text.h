@@ -21,8 +21,8 @@ struct search_text {
 void search_text_clear(struct search_text *t);
 
 /*
- * Needles are folded UTF-8 (fold_utf8). An empty one is found in any text that is
- * there.
+ * Needles are folded UTF-8 (fold_utf8). An empty one is found in any text that
+ * is there.
  */
 
 /* In a header value as it stands in the message. */
@@ -38,8 +38,8 @@ bool search_text_in_header(struct search_text *t, struct span header,
     struct span needle);
 
 /*
- * In the text and message parts of a message, with the headers of its parts, but
- * without its own. Memory is bounded whatever the size of a part.
+ * In the text and message parts of a message, with the headers of its parts,
+ * but without its own. Memory is bounded whatever the size of a part.
  */
 bool search_text_in_body(struct search_text *t, struct message *m,
     struct span needle);
@@ -51,8 +51,8 @@ enum envelope_field { ENV_DATE, ENV_SUBJECT, ENV_FROM, ENV_SENDER, ENV_REPLY_TO,
 
 /*
  * One field of an ENVELOPE's text, as written in the message (encoded words and
- * all); addresses as "name <mailbox@host>, ...". Lives in `out`, which is reset.
- * False: NIL, or not an envelope.
+ * all); addresses as "name <mailbox@host>, ...". Lives in `out`, which is
+ * reset. False: NIL, or not an envelope.
  */
 bool search_text_envelope(struct span envelope, enum envelope_field field,
     struct buf *out);

@@ -182,13 +182,16 @@ sync_client(struct session *s, enum sync_kind kind)
 
 	if (kind == SYNC_NONE || s->folder == NULL || s->state != ST_SELECTED)
 		return ERR_OK;
-	e = folder_look(s->folder, v->told, v->expunged_told, v->uidnext, &a, &c);
+	e = folder_look(s->folder, v->told, v->expunged_told, v->uidnext, &a,
+	    &c);
 	if (e == ERR_UNAVAIL) {
 		session_bye(s, "[UNAVAILABLE] The mailbox is not available for "
 		    "the moment.", "State was lost");
 		goto out;
 	}
-	/* The disk could not be read: said in the log, tried again next time. */
+	/*
+	 * The disk could not be read: said in the log, tried again next time.
+	 */
 	if (e != ERR_OK) {
 		e = ERR_OK;
 		goto out;

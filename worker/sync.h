@@ -15,22 +15,22 @@ enum sync_kind {
 };
 
 /*
- * Untagged EXISTS, RECENT, FETCH (FLAGS), FLAGS and, if allowed, EXPUNGE for what
- * changed since the last time. Writes nothing when nothing changed (one read
- * transaction, two fstat). EXPUNGE is kept back while a pipelined command that
- * uses numbers is buffered, but for what the running command itself expunged. A deleted mailbox ends the session with
- * "* BYE Mailbox FOO has been deleted." (policy disconnect). Nothing is done without
- * a selected mailbox.
+ * Untagged EXISTS, RECENT, FETCH (FLAGS), FLAGS and, if allowed, EXPUNGE for
+ * what changed since the last time. Writes nothing when nothing changed (one
+ * read transaction, two fstat). EXPUNGE is kept back while a pipelined command
+ * that uses numbers is buffered, but for what the running command itself
+ * expunged. A deleted mailbox ends the session with "* BYE Mailbox FOO has been
+ * deleted." (policy disconnect). Nothing is done without a selected mailbox.
  * Errors: ERR_UNAVAIL the state was lost: BYE was sent.
  */
 enum err sync_client(struct session *s, enum sync_kind kind);
 
 /*
- * For the loop that waits for the next command: call it when wake_fd(s) is readable
- * (conn_wait says CONN_WOKEN), selected or not. Takes the wake-up and says nothing,
- * for no command is in progress, unless the mailbox was deleted (or renamed, under
- * that policy): then BYE is sent and the connection is dead, within the wake-up's
- * time. So the loop is
+ * For the loop that waits for the next command: call it when wake_fd(s) is
+ * readable (conn_wait says CONN_WOKEN), selected or not. Takes the wake-up and
+ * says nothing, for no command is in progress, unless the mailbox was deleted
+ * (or renamed, under that policy): then BYE is sent and the connection is dead,
+ * within the wake-up's time. So the loop is
  *
  *	while ((w = conn_wait(c, wake_fd(s), ms)) == CONN_WOKEN)
  *		sync_woken(s);
@@ -39,11 +39,17 @@ enum err sync_client(struct session *s, enum sync_kind kind);
  */
 void sync_woken(struct session *s);
 
-/* " UID n" goes into untagged FETCH when s->by_uid. Writes "* seq FETCH (FLAGS (...))". */
+/*
+ * " UID n" goes into untagged FETCH when s->by_uid. Writes "* seq FETCH (FLAGS
+ * (...))".
+ */
 void sync_write_flags(struct session *s, uint32_t seq, uint32_t uid,
     uint32_t flags, uint64_t keywords);
 
-/* "FLAGS (...)" and "OK [PERMANENTFLAGS (...)]", as SELECT and a new keyword need. */
+/*
+ * "FLAGS (...)" and "OK [PERMANENTFLAGS (...)]", as SELECT and a new keyword
+ * need.
+ */
 void sync_write_flag_lists(struct session *s);
 
 #endif

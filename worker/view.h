@@ -1,6 +1,6 @@
 /*
- * What this client has been told: message sequence number to UID. A sorted array
- * of UIDs; 4 bytes a message.
+ * What this client has been told: message sequence number to UID. A sorted
+ * array of UIDs; 4 bytes a message.
  */
 #ifndef WORKER_VIEW_H
 #define WORKER_VIEW_H
@@ -25,12 +25,12 @@ struct view {
 	uint32_t uidnext;	/* the client knows of all UIDs below */
 	struct recent_range *recent;	/* ascending */
 	size_t n_recent;
-	uint64_t told;		/* changes and EXISTS up to this modseq were told */
+	uint64_t told;		/* changes and EXISTS up to this modseq */
 	uint64_t expunged_told;	/* expunges likewise */
-	bool flags_untold;	/* FLAGS and PERMANENTFLAGS are to be sent again */
+	bool flags_untold;	/* FLAGS, PERMANENTFLAGS to be sent again */
 	/*
-	 * The running command is one that expunges: it is told so at once, whatever
-	 * is pipelined behind it (RFC 3501 5.5: in the order given).
+	 * The running command is one that expunges: it is told so at once,
+	 * whatever is pipelined behind it (RFC 3501 5.5: in the order given).
 	 */
 	bool expunges_now;
 };
@@ -59,32 +59,34 @@ void view_add(struct view *v, uint32_t uid);
 void view_remove(struct view *v, uint32_t seq);
 
 /*
- * Removes UIDs (ascending; those the client does not know are skipped) in one pass.
- * For each one that was there, `removed` gets the number to put in an EXPUNGE
- * response: as it is after the ones before it went. Returns how many; `removed`
- * has room for n.
+ * Removes UIDs (ascending; those the client does not know are skipped) in one
+ * pass. For each one that was there, `removed` gets the number to put in an
+ * EXPUNGE response: as it is after the ones before it went. Returns how many;
+ * `removed` has room for n.
  */
 size_t view_remove_uids(struct view *v, const uint32_t *uids, size_t n,
     uint32_t *removed);
 
 /*
- * The UIDs a command names, ascending, in `a`: of a resolved or unresolved set of
- * numbers or UIDs. By number: ERR_SYNTAX when one is larger than n (unless the
- * mailbox is empty and the set has a "*", as in 1:*, which clients send without
- * looking: nothing). By UID: what is not in the view is skipped (RFC 9051 6.4.9).
+ * The UIDs a command names, ascending, in `a`: of a resolved or unresolved set
+ * of numbers or UIDs. By number: ERR_SYNTAX when one is larger than n (unless
+ * the mailbox is empty and the set has a "*", as in 1:*, which clients send
+ * without looking: nothing). By UID: what is not in the view is skipped (RFC
+ * 9051 6.4.9).
  */
 enum err view_resolve(const struct view *v, struct set *set, bool by_uid,
     struct arena *a, uint32_t **uids_out, size_t *n_out);
 
 /*
- * Resolves "*" in a set of numbers or UIDs. ERR_SYNTAX as for view_resolve; in an
- * empty mailbox the set becomes empty.
+ * Resolves "*" in a set of numbers or UIDs. ERR_SYNTAX as for view_resolve; in
+ * an empty mailbox the set becomes empty.
  */
 enum err view_resolve_set(const struct view *v, struct set *set, bool by_uid);
 
 /*
- * Reads a set and resolves it, in the command's arena: what FETCH, STORE, COPY and
- * MOVE begin with. Errors: ERR_SYNTAX, ERR_LIMIT, with the cursor's problem.
+ * Reads a set and resolves it, in the command's arena: what FETCH, STORE, COPY
+ * and MOVE begin with. Errors: ERR_SYNTAX, ERR_LIMIT, with the cursor's
+ * problem.
  */
 enum err view_read(const struct view *v, struct cursor *in, bool by_uid,
     uint32_t **uids_out, size_t *n_out);

@@ -1,6 +1,7 @@
 /*
- * SEARCH keys (the first line) against a message (the rest): a key and its negation
- * never agree, and the envelope that was remembered gives the same answer.
+ * SEARCH keys (the first line) against a message (the rest): a key and its
+ * negation never agree, and the envelope that was remembered gives the same
+ * answer.
  */
 #include "worker/search.h"
 

@@ -1,4 +1,6 @@
-/* SEARCH: keys are read as RFC 3501 6.4.4 has them, and match what they should. */
+/*
+ * SEARCH: keys are read as RFC 3501 6.4.4 has them, and match what they should.
+ */
 #include "worker/search.h"
 
 #include "common/base64.h"
@@ -374,8 +376,8 @@ add_encoded(struct buf *b, const char *encoding, struct span text)
 }
 
 /*
- * A needle across the edge of a window, in each encoding; and without line ends,
- * where text is cut after 256 KiB.
+ * A needle across the edge of a window, in each encoding; and without line
+ * ends, where text is cut after 256 KiB.
  */
 static void
 large_parts_are_searched_in_windows(void **state)
