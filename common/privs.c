@@ -12,6 +12,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -203,16 +204,20 @@ privs_allow_files(uint64_t n)
 }
 
 enum err
-privs_open_empty(const char *path, int *fd_out)
+privs_open_empty(const char *parent, int *fd_out)
 {
+	char path[4200];
+
 	*fd_out = -1;
-	if (mkdir(path, 0755) < 0 && errno != EEXIST) {
-		log_errno("cannot make the directory %s", path);
+	snprintf(path, sizeof(path), "%s/empty-XXXXXX", parent);
+	if (mkdtemp(path) == NULL) {
+		log_errno("cannot make a directory in %s", parent);
 		return ERR_IO;
 	}
+	chmod(path, 0555);
 	*fd_out = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (*fd_out >= 0)
-		return ERR_OK;
-	log_errno("cannot open the directory %s", path);
-	return ERR_IO;
+	if (*fd_out < 0)
+		log_errno("cannot open the directory %s", path);
+	rmdir(path);
+	return *fd_out >= 0 ? ERR_OK : ERR_IO;
 }

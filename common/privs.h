@@ -37,7 +37,10 @@ enum err privs_swap_namespace(uid_t worker_uid, gid_t worker_gid,
 /* Raises the limit of open descriptors as far as allowed, up to n. */
 void privs_allow_files(uint64_t n);
 
-/* Opens an empty directory (made if missing, root's, 0755). Errors: ERR_IO (logged). */
-enum err privs_open_empty(const char *path, int *fd_out);
+/*
+ * An empty directory without a name (made in `parent`, removed at once): nothing can
+ * ever be made in it. For a root directory. Errors: ERR_IO (logged).
+ */
+enum err privs_open_empty(const char *parent, int *fd_out);
 
 #endif

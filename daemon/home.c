@@ -357,7 +357,7 @@ open_passwd(int auth_fd)
 
 /* ---- start ---- */
 
-/* What this kernel and these rights allow, by trying on our own root directory. */
+/* What this kernel and these rights allow, by trying on the root directory. */
 static unsigned
 try_mounts(void)
 {
@@ -367,8 +367,7 @@ try_mounts(void)
 
 	if (!is_root || cfg->confinement == CONFINEMENT_OFF)
 		return 0;
-	tree = open_tree(FD_EMPTY, "", AT_EMPTY_PATH | OPEN_TREE_CLONE |
-	    OPEN_TREE_CLOEXEC);
+	tree = open_tree(AT_FDCWD, "/", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 	if (tree >= 0 && mount_setattr(tree, "", AT_EMPTY_PATH, &attr,
 	    sizeof(attr)) == 0)
 		confined |= CONFINED_MOUNTS;

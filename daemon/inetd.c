@@ -3,29 +3,15 @@
 
 #include "common/handover.h"
 #include "common/log.h"
+#include "common/privs.h"
 #include "daemon/children.h"
 #include "daemon/spawn.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-/* A directory without a name: nobody can put anything into it. */
-static int
-nameless_directory(void)
-{
-	char path[] = "/tmp/loft-empty-XXXXXX";
-	int fd;
-
-	if (mkdtemp(path) == NULL)
-		return -1;
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	rmdir(path);
-	return fd;
-}
 
 int
 master_inetd(const char *config_path)
@@ -50,8 +36,8 @@ master_inetd(const char *config_path)
 	if (master_open_log(m.cfg) != ERR_OK)
 		return 75;
 	handover_log(m.cfg, "inetd: ");
-	m.empty_fd = nameless_directory();
-	if (children_prepare(&m) != ERR_OK ||
+	if (privs_open_empty("/tmp", &m.empty_fd) != ERR_OK ||
+	    children_prepare(&m) != ERR_OK ||
 	    children_start_role(&m, master_role(&m, ROLE_HOME)) != ERR_OK ||
 	    children_start_role(&m, master_role(&m, ROLE_AUTH)) != ERR_OK ||
 	    handover_config_fd(m.cfg, &config) != ERR_OK)

@@ -442,12 +442,11 @@ master_set_up(struct master *m)
 static enum err
 start(struct master *m)
 {
-	char empty[4200];
 	enum err e;
 
-	snprintf(empty, sizeof(empty), "%s/empty", m->cfg->base_dir);
 	if ((e = make_base_dir(m->cfg->base_dir)) != ERR_OK ||
-	    (e = privs_open_empty(empty, &m->empty_fd)) != ERR_OK ||
+	    (e = privs_open_empty(m->cfg->base_dir,
+	    &m->empty_fd)) != ERR_OK ||
 	    (e = control_open(m->cfg->base_dir, &m->control_fd)) != ERR_OK ||
 	    (e = listen_update(m->cfg, &m->listeners)) != ERR_OK ||
 	    (e = children_prepare(m)) != ERR_OK)
