@@ -1,8 +1,9 @@
 /*
  * File locks with a deadline, and Dovecot's dotlocks.
  *
- * flock(2) has no deadline of its own, and a signal to break it off would be
- * everybody's: so it is tried again after pauses that grow.
+ * flock(2) has no deadline of its own: SIGALRM breaks it off, with a handler that
+ * is there only meanwhile. The kernel hands the lock on at once and in order, which
+ * trying again after pauses does not.
  */
 #include "common/lock.h"
 #include "common/clock.h"
@@ -17,6 +18,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
@@ -56,26 +58,56 @@ wait_more(struct wait *w)
 	return true;
 }
 
+static void
+on_alarm(int sig)
+{
+	(void)sig;
+}
+
+/*
+ * Blocks in flock(2), at most timeout_ms. The timer fires again and again, so that
+ * one that fires just before flock is entered is not the last.
+ */
+static int
+flock_until(int fd, int op, int timeout_ms)
+{
+	uint64_t end_ms = clock_mono_ms() + (uint64_t)timeout_ms;
+	struct sigaction sa = { .sa_handler = on_alarm }, old;
+	struct itimerval timer = { { 0, 200 * 1000 }, { 0, 200 * 1000 } };
+	struct itimerval off = { 0 };
+	int rc, error;
+
+	sigemptyset(&sa.sa_mask);
+	sigaction(SIGALRM, &sa, &old);
+	setitimer(ITIMER_REAL, &timer, NULL);
+	while ((rc = flock(fd, op)) == -1 && errno == EINTR &&
+	    clock_mono_ms() < end_ms)
+		continue;
+	error = errno;
+	setitimer(ITIMER_REAL, &off, NULL);
+	sigaction(SIGALRM, &old, NULL);
+	errno = error;
+	return rc;
+}
+
 enum err
 lock_file(int fd, bool exclusive, int timeout_ms, const char *what)
 {
-	struct wait w = wait_start(timeout_ms);
+	int op = exclusive ? LOCK_EX : LOCK_SH;
 
-	while (flock(fd, (exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB) == -1) {
-		if (errno == EINTR)
-			continue;
-		if (errno != EWOULDBLOCK) {
-			log_errno("locking %s", what);
-			return ERR_IO;
-		}
-		if (wait_more(&w))
-			continue;
-		if (timeout_ms > 0)
-			log_error("locking %s: still held by another process "
-			    "after %d ms", what, timeout_ms);
-		return ERR_BUSY;
+	if (flock(fd, op | LOCK_NB) == 0)
+		return ERR_OK;
+	if (errno == EWOULDBLOCK && timeout_ms > 0 &&
+	    flock_until(fd, op, timeout_ms) == 0)
+		return ERR_OK;
+	if (errno != EWOULDBLOCK && errno != EINTR) {
+		log_errno("locking %s", what);
+		return ERR_IO;
 	}
-	return ERR_OK;
+	if (timeout_ms > 0)
+		log_error("locking %s: still held by another process after "
+		    "%d ms", what, timeout_ms);
+	return ERR_BUSY;
 }
 
 void

@@ -32,7 +32,7 @@
 #include "maildir/state.h"
 #include "maildir/unique.h"
 
-enum { GATE_WAIT_MS = 10000, BOOT_MAX = 128 };
+enum { GATE_WAIT_MS = 10000, BOOT_MAX = 128, CLEAN_AFTER_S = 60 };
 
 static char boot_id[48];
 static unsigned long long pid_namespace;
@@ -297,23 +297,24 @@ fail:
 	return e;
 }
 
-void
+bool
 account_late_work(struct account *acc)
 {
 	uint32_t id;
 
-	if ((id = acc->late_store) != 0) {
-		acc->late_store = 0;
-		ghost_late_renames(acc, id);
-	}
 	if ((id = acc->late_ghosts) != 0) {
 		acc->late_ghosts = 0;
 		ghost_sweep(acc, id);
-	}
-	if ((id = acc->late_deleted) != 0) {
+	} else if ((id = acc->late_deleted) != 0) {
 		acc->late_deleted = 0;
 		ghost_drop_folder(acc, id);
+	} else if ((id = acc->late_store) != 0) {
+		acc->late_store = 0;
+		if (ghost_late_renames(acc, id))
+			acc->late_store = id;
 	}
+	return acc->late_ghosts != 0 || acc->late_deleted != 0 ||
+	    acc->late_store != 0;
 }
 
 void
@@ -325,6 +326,22 @@ account_changed(struct account *acc, uint32_t folder_id)
 	if (acc->changed_fd >= 0 && ipc_send(acc->changed_fd,
 	    MSG_FOLDER_CHANGED, &body, SPAN_NONE, NULL, 0) != ERR_OK)
 		return;
+}
+
+/*
+ * Clean costs three syncs, and the next session one more: accounts that are entered
+ * and left all the time (web mail) pay it once in a while. Left unclean, the state
+ * is rebuilt after a reboot; only what is nowhere else makes it worth it at once.
+ */
+static bool
+is_worth_cleaning(const struct account *acc)
+{
+	struct stat st;
+
+	return acc->must_clean ||
+	    fstatat(acc->index_fd, "loft/boot", &st, 0) != 0 ||
+	    clock_s() - st.st_mtim.tv_sec >= CLEAN_AFTER_S ||
+	    clock_s() < st.st_mtim.tv_sec;
 }
 
 static void
@@ -343,10 +360,11 @@ account_close(struct account **account)
 	if (acc == NULL)
 		return;
 	if (acc->db != NULL) {
-		account_late_work(acc);
+		while (account_late_work(acc))
+			continue;
 		presence_part(acc);
-		/* The last one out leaves it clean. */
-		if (acc->marked && flock(acc->gate_fd, LOCK_EX | LOCK_NB) == 0 &&
+		/* The last one out leaves it clean, unless it just became unclean. */
+		if (acc->marked && is_worth_cleaning(acc) && flock(acc->gate_fd, LOCK_EX | LOCK_NB) == 0 &&
 		    db_sync(acc->db) == ERR_OK &&
 		    write_boot(acc, "clean") != ERR_OK)
 			log_warn("state of user %s stays marked unclean",

@@ -41,6 +41,7 @@ struct account {
 	int changed_fd;
 	uint64_t dev, ino;	/* of the root: the account's name towards notify */
 	mode_t dir_mode, file_mode;
+	bool must_clean;	/* keywords beyond the letters live in the state only */
 	bool marked;		/* the boot file says "unclean" for our boot */
 	/* work put off until the tagged OK is out, by folder id; 0: none */
 	uint32_t late_store, late_ghosts, late_deleted;
@@ -82,9 +83,11 @@ enum err account_open(const struct account_place *place,
 void account_close(struct account **account);
 
 /*
- * Work that was put off until the tagged OK was out (renames for flags of many
- * messages, unlinking ghosts nobody refers to). Cheap when there is none.
+ * A slice of the work that was put off until the tagged OK was out (renames for
+ * flags of many messages, unlinking ghosts nobody refers to): about a millisecond.
+ * True: there is more; call again unless the client wants something. What is left
+ * when the session ends is done by account_close.
  */
-void account_late_work(struct account *acc);
+bool account_late_work(struct account *acc);
 
 #endif

@@ -244,8 +244,12 @@ change_sync_added(struct folder *to, uint32_t upto)
 	enum err e;
 
 	if (to->acc->sync) {
-		if ((e = fs_sync(to->cur_fd, "cur/")) != ERR_OK ||
-		    (e = sync_uidlist(to)) != ERR_OK)
+		/*
+		 * The list first: its sync commits the file system's journal,
+		 * rename included, and that of cur/ finds nothing left to do.
+		 */
+		if ((e = sync_uidlist(to)) != ERR_OK ||
+		    (e = fs_sync(to->cur_fd, "cur/")) != ERR_OK)
 			return e;
 		KILL_POINT("add-synced");
 		if ((e = account_write(to->acc, &t)) != ERR_OK)

@@ -167,6 +167,20 @@ rename_all(struct storing *s, bool *missing)
 	return ERR_OK;
 }
 
+/* Whether the file name has these flags already. */
+static bool
+is_disk(struct span dirty, const struct target *g)
+{
+	uint32_t flags;
+	uint64_t keywords;
+
+	if (dirty.n != 12)
+		return false;
+	memcpy(&flags, dirty.p, 4);
+	memcpy(&keywords, dirty.p + 4, 8);
+	return flags == g->new_flags && keywords == g->new_keywords;
+}
+
 static enum index_verdict
 store_one(struct record *rec, void *ctx)
 {
@@ -181,6 +195,10 @@ store_one(struct record *rec, void *ctx)
 	g = &s->t[s->at++];
 	dirty = db_get(s->txn, T_DIRTY, key_span(&k), &v) == ERR_OK;
 	if (g->renamed && dirty) {
+		s->e = db_del(s->txn, T_DIRTY, key_span(&k));
+		s->r.n_dirty--;
+	} else if (dirty && is_disk(v, g)) {
+		/* Changed back before its name ever followed. */
 		s->e = db_del(s->txn, T_DIRTY, key_span(&k));
 		s->r.n_dirty--;
 	} else if (!g->renamed && !dirty) {

@@ -32,6 +32,8 @@ folder_keywords_take(struct folder *f, const struct folder_rec *r)
 	    f->keywords.n == r->keywords.n)
 		return false;
 	f->keywords_gen = r->keywords_gen;
+	if (r->keywords.n > KEYWORD_LETTERS)
+		f->acc->must_clean = true;
 	f->keywords = r->keywords;
 	for (unsigned i = 0; i < r->keywords.n; i++)
 		f->keywords.name[i] = arena_span(&f->arena,

@@ -24,12 +24,22 @@
 #include "maildir/presence.h"
 #include "maildir/scan.h"
 
-enum { BATCH = 500 };
+enum { BATCH = 500, RENAMES = 64 };
 
 void
 ghost_name(uint32_t uid, struct span base, char out[300])
 {
-	snprintf(out, 300, "loft-ghost.%u.%.*s", uid, (int)base.n, base.p);
+	uint64_t h = 14695981039346656037u;	/* FNV-1a */
+
+	if (base.n <= 220) {
+		snprintf(out, 300, "loft-ghost.%u.%.*s", uid, (int)base.n,
+		    base.p);
+		return;
+	}
+	for (size_t i = 0; i < base.n; i++)
+		h = (h ^ (unsigned char)base.p[i]) * 1099511628211u;
+	snprintf(out, 300, "loft-ghost.%u.h%016llx", uid,
+	    (unsigned long long)h);
 }
 
 /* ---- expunged messages ---- */
@@ -161,8 +171,9 @@ find_dirty(struct folder *f, struct rename_job *job, size_t *n)
 		return e;
 	if ((e = db_cursor_open(t, T_DIRTY, &c)) == ERR_OK)
 		e = db_seek(c, key_span(&first), &k, &v);
-	for (; e == ERR_OK && *n < BATCH && key_get_u32_u32(k, &id, &uid) &&
-	    id == f->id; e = db_next(c, &k, &v)) {
+	for (; e == ERR_OK && *n < RENAMES &&
+	    key_get_u32_u32(k, &id, &uid) && id == f->id;
+	    e = db_next(c, &k, &v)) {
 		struct rename_job *j = &job[*n];
 		struct record rec;
 
@@ -256,36 +267,32 @@ rename_batch(struct folder *f, struct rename_job *job, bool *more)
 	/* Somebody else renamed or removed them: the scan merges. */
 	if (missing > 0 && (e = scan_folder(f, SCAN_ALL, true)) != ERR_OK)
 		return e;
-	*more = n == BATCH || missing > 0;
+	*more = n == RENAMES;
 	return ERR_OK;
 }
 
-void
+bool
 ghost_late_renames(struct account *acc, uint32_t folder_id)
 {
-	struct rename_job *job = calloc(BATCH, sizeof(*job));
+	struct rename_job *job = calloc(RENAMES, sizeof(*job));
 	struct folder *f = NULL;
-	bool more = true;
+	bool more = false;
 	enum err e;
 
 	if (job == NULL)
 		fatal("no memory");
-	e = folder_open_id(acc, folder_id, &f);
-	for (int i = 0; e == ERR_OK && more && i < 100000; i++) {
-		/* The lock is free between batches: nobody waits long. */
-		if ((e = folder_lock(f)) != ERR_OK)
-			break;
+	/* The lock is free between batches: nobody waits long. */
+	if ((e = folder_open_id(acc, folder_id, &f)) == ERR_OK &&
+	    (e = folder_lock(f)) == ERR_OK) {
 		e = rename_batch(f, job, &more);
 		folder_unlock(f);
 	}
 	if (e != ERR_OK && e != ERR_NOTFOUND)
 		log_warn("flags of folder %u stay in the state until the next "
 		    "look (%s)", folder_id, err_name(e));
-	/* What a scan asked for again was just done. */
-	if (e == ERR_OK)
-		acc->late_store = 0;
 	free(job);
 	folder_close(&f);
+	return e == ERR_OK && more;
 }
 
 /* ---- deleted mailboxes ---- */
@@ -390,7 +397,8 @@ ghost_sweep_all(struct account *acc)
 	if (all_folders(acc, &a, &ids, &n, has_work) == ERR_OK)
 		for (size_t i = 0; i < n; i++) {
 			ghost_drop_folder(acc, ids[i]);
-			ghost_late_renames(acc, ids[i]);
+			while (ghost_late_renames(acc, ids[i]))
+				continue;
 			ghost_sweep(acc, ids[i]);
 		}
 	arena_free(&a);

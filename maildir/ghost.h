@@ -5,6 +5,7 @@
 #ifndef MAILDIR_GHOST_H
 #define MAILDIR_GHOST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -14,7 +15,10 @@
 struct account;
 struct folder;
 
-/* "loft-ghost.<uid>.<base>", in tmp/. */
+/*
+ * "loft-ghost.<uid>.<base>", in tmp/; of a base too long for that its hash
+ * ("loft-ghost.<uid>.h<16 hex>").
+ */
 void ghost_name(uint32_t uid, struct span base, char out[300]);
 
 /*
@@ -23,8 +27,11 @@ void ghost_name(uint32_t uid, struct span base, char out[300]);
  */
 void ghost_sweep(struct account *acc, uint32_t folder_id);
 
-/* Brings the file names of a folder's `dirty` messages up to date. */
-void ghost_late_renames(struct account *acc, uint32_t folder_id);
+/*
+ * Brings file names of a folder's `dirty` messages up to date, a batch at a time.
+ * True: there are more.
+ */
+bool ghost_late_renames(struct account *acc, uint32_t folder_id);
 
 /* ghost_sweep and ghost_drop_folder for every folder that needs it. */
 void ghost_sweep_all(struct account *acc);

@@ -3,6 +3,8 @@
  * once.
  */
 #include "common/clock.h"
+#include "maildir/account.h"
+#include "maildir/message.h"
 #include "worker/commands.h"
 #include "worker/conn.h"
 #include "worker/resp.h"
@@ -107,7 +109,11 @@ wait_for_end(struct session *s)
 			spoke_ms = clock_mono_ms();
 		}
 		conn_flush(s->conn);
+		while (!conn_has_input(s->conn) &&
+		    account_late_work(s->account))
+			continue;
 		conn_release_buffers(s->conn);
+		message_trim();
 		switch (conn_wait(s->conn, wake_fd(s),
 		    wake_fd(s) == -1 ? POLL_MS : RECHECK_MS)) {
 		case CONN_READABLE:

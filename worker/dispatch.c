@@ -175,9 +175,11 @@ finish(struct session *s, const struct request *q, enum err e,
 		begin_tls(s);
 	if (s->account != NULL) {
 		/* The client need not wait for what was put off. */
-		if (!conn_has_input(s->conn))
+		while (!conn_has_input(s->conn)) {
 			conn_flush(s->conn);
-		account_late_work(s->account);
+			if (!account_late_work(s->account))
+				break;
+		}
 	}
 	if (secret && s->input.text.p != NULL)
 		secret_wipe(s->input.text.p, s->input.text.n);
