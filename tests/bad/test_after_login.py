@@ -1,5 +1,6 @@
 """Bad input from a client that has logged in."""
 import os
+import re
 import time
 
 import pytest
@@ -7,6 +8,7 @@ from helpers import answer, rss_kib, works
 
 from imap import Closed, Late, search
 from maildirs import plain_message
+from server import wait_for
 
 
 @pytest.fixture
@@ -188,13 +190,10 @@ def test_disconnect_in_a_literal(server, client):
     c = server.client(client.user)
     c.ok("SELECT INBOX")
     assert len(search(c, "ALL")) == 5
-    server.wait_log("Connection closed") if "Connection closed" not in \
-        server.log()[log:] else None
-
-    def clean():
-        return not [n for n in os.listdir(os.path.join(client.mail.root, "tmp"))]
-    from server import wait_for
-    wait_for("an empty tmp/", clean)
+    wait_for("its end in the log", lambda: re.search(
+        rf"imap\({client.user}\).*Connection closed", server.log()[log:]))
+    tmp = os.path.join(client.mail.root, "tmp")
+    wait_for("an empty tmp/", lambda: not os.listdir(tmp))
     c.logout()
 
 
@@ -226,7 +225,8 @@ def test_slow_reader(own_server, user):
     other.ok("STORE 1:3 +FLAGS (\\Deleted)")
     other.ok("EXPUNGE")
     assert time.monotonic() - start < 5
-    s.wait_log("Disconnected", 20)
+    wait_for("its end in the log", lambda: re.search(
+        rf"imap\({user}\).*Disconnected", s.log()), 20)
     got = 0
     slow.sock.settimeout(10)
     try:

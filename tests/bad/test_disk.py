@@ -48,13 +48,12 @@ def test_full_disk(server, user, small_disk):
                for t in refused), refused
     stored = [s for s, _, _ in said].count("OK")
     filler = os.path.join(mail.root, "filler")
-    with open(filler, "wb") as f:
-        try:
+    try:
+        with open(filler, "wb", buffering=0) as f:
             while True:
                 f.write(b"x" * 4096)
-                f.flush()
-        except OSError:
-            pass
+    except OSError:
+        pass
     # Reading goes on; what cannot be written is refused; the session lives.
     assert len(search(c, "ALL")) == 5 + stored
     assert len(c.ok("UID FETCH 1:5 BODY.PEEK[]")) >= 5
@@ -64,7 +63,8 @@ def test_full_disk(server, user, small_disk):
     assert works(c)
     assert os.listdir(os.path.join(mail.root, "tmp")) == []
     # Room again: all is well, and nobody's UID has changed.
-    os.unlink(filler)
+    if os.path.exists(filler):
+        os.unlink(filler)
     c.ok("UID STORE 6:* +FLAGS.SILENT (\\Deleted)")
     c.ok("EXPUNGE")
     assert c.append("INBOX", plain_message(10))[0] == "OK"
@@ -201,7 +201,8 @@ def test_corrupt_uidlist(server, user, account, what):
     c.ok("SELECT INBOX")
     assert search(c, "ALL") == [1, 2, 3]
     c.logout()
-    if what not in ("empty", "only a header"):
+    # Of the last line a reader may see a half: that is no damage.
+    if what not in ("empty", "only a header", "NULs"):
         assert "uidlist" in server.log()[log:], server.log()[log:]
 
 
@@ -234,6 +235,7 @@ def damage(path, offset, n):
         f.write(os.urandom(max(min(n, os.path.getsize(path) - offset), 0)))
 
 
+@pytest.mark.may_crash
 @pytest.mark.parametrize("how", TEARS)
 def test_torn_state(server, user, how):
     """
@@ -277,6 +279,7 @@ def test_state_removed_while_in_use(server, user):
     c.logout()
 
 
+@pytest.mark.may_crash
 def test_state_damaged_while_in_use(server, user):
     mail, before = fill(server, user)
     c = server.client(user)

@@ -37,9 +37,7 @@ def plain_message(n, size=0):
             f"\n"
             f"This is message {n}.\n").encode()
     line = b"x" * 71 + b"\n"
-    while size - len(text) >= len(line):
-        text += line
-    return text
+    return text + line * max((size - len(text)) // len(line), 0)
 
 
 class Maildir:
