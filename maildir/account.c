@@ -317,15 +317,27 @@ account_late_work(struct account *acc)
 	    acc->late_store != 0;
 }
 
-void
-account_changed(struct account *acc, uint32_t folder_id)
+static void
+tell_notify(struct account *acc, uint32_t folder_id, uint32_t flags)
 {
 	struct ipc_folder body = { .dev = acc->dev, .ino = acc->ino,
-		.folder_id = folder_id };
+		.folder_id = folder_id, .flags = flags };
 
 	if (acc->changed_fd >= 0 && ipc_send(acc->changed_fd,
 	    MSG_FOLDER_CHANGED, &body, SPAN_NONE, NULL, 0) != ERR_OK)
 		return;
+}
+
+void
+account_changed(struct account *acc, uint32_t folder_id)
+{
+	tell_notify(acc, folder_id, 0);
+}
+
+void
+account_folder_gone(struct account *acc, uint32_t folder_id)
+{
+	tell_notify(acc, folder_id, IPC_FOLDER_GONE);
 }
 
 /*

@@ -59,6 +59,9 @@ enum err account_write(struct account *acc, struct db_txn **txn_out);
  */
 void account_changed(struct account *acc, uint32_t folder_id);
 
+/* The same for a folder that is gone: wakes sessions that do not idle, too. */
+void account_folder_gone(struct account *acc, uint32_t folder_id);
+
 /*
  * Reads what a chroot hides (boot id, pid namespace, host name). Call once per
  * process family, before chroot; account_open does it when nobody did.

@@ -492,7 +492,7 @@ mark_deleted(struct account *acc, uint32_t id)
 	if (e != ERR_OK)
 		db_abort(&t);
 	else if (db_commit(&t) == ERR_OK)
-		account_changed(acc, id);
+		account_folder_gone(acc, id);
 	if (e == ERR_NOTFOUND) {
 		char path[64];
 

@@ -271,7 +271,7 @@ folder_delete(struct account *acc, struct span name)
 	if (e != ERR_OK)
 		return e;
 	log_info("Mailbox deleted: %s", log_text(name));
-	account_changed(acc, id);
+	account_folder_gone(acc, id);
 	acc->late_deleted = id;
 	return ERR_OK;
 }

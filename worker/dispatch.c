@@ -6,6 +6,7 @@
 #include "worker/dispatch.h"
 
 #include "common/clock.h"
+#include "common/config.h"
 #include "common/digest.h"
 #include "common/log.h"
 #include "maildir/account.h"
@@ -15,6 +16,7 @@
 #include "worker/resp.h"
 #include "worker/session.h"
 #include "worker/status.h"
+#include "worker/wake.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -185,6 +187,23 @@ finish(struct session *s, const struct request *q, enum err e,
 		secret_wipe(s->input.text.p, s->input.text.n);
 }
 
+/*
+ * A session that waits for its client hears all the same that its mailbox is gone.
+ * False: it ended meanwhile.
+ */
+static bool
+await_command(struct session *s)
+{
+	if (s->folder == NULL || wake_fd(s) < 0)
+		return true;
+	conn_set_deadline(s->conn, clock_mono_ms() + s->cfg->idle_timeout);
+	while (conn_wait(s->conn, wake_fd(s), -1) == CONN_WOKEN &&
+	    s->folder != NULL)
+		sync_woken(s);
+	conn_set_deadline(s->conn, 0);
+	return !conn_is_dead(s->conn);
+}
+
 bool
 dispatch_one(struct session *s)
 {
@@ -193,6 +212,8 @@ dispatch_one(struct session *s)
 	enum err e;
 
 	s->status_code = s->status_text = NULL;
+	if (!await_command(s))
+		return false;
 	e = input_command(s, &q.tag, &q.name, &q.rest);
 	if (e == ERR_IO)
 		return false;
