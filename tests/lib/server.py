@@ -3,6 +3,7 @@ Private servers for tests: Server is a whole loftd on free loopback ports,
 Tunnel one worker on a socketpair (`loft-worker -P`), which starts in no time.
 LOFT_BUILD names the build to test.
 """
+import ctypes
 import os
 import pathlib
 import pwd
@@ -83,6 +84,14 @@ def wait_for(what, condition, timeout=20):
     return value
 
 
+LIBC = ctypes.CDLL(None)
+
+
+def end_with_us():
+    """In the child: SIGTERM when the tests are gone (PR_SET_PDEATHSIG)."""
+    LIBC.prctl(1, signal.SIGTERM)
+
+
 def make_certificate(directory):
     subprocess.run([TOP / "scripts" / "mkcert", str(directory)], check=True,
                    stdout=subprocess.DEVNULL)
@@ -137,7 +146,7 @@ class Server:
         self.process = subprocess.Popen(
             [self.build / "loftd", "-F", "-c", self.conf],
             stdin=subprocess.DEVNULL, stdout=self.stderr, stderr=self.stderr,
-            start_new_session=True)
+            start_new_session=True, preexec_fn=end_with_us)
 
         def answers():
             if self.process.poll() is not None:
