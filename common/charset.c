@@ -30,16 +30,16 @@ static const struct row {
 	    "iso646irv1991 us 646 cp367 ibm367 csascii" },
 	{ "UTF-8", UNICODE_8, "", "unicode11utf8 unicode20utf8 utf8mb4 cp65001 "
 	    "65001" },
-	{ "ISO-8859-1", TABLE, "", "latin1 l1 isolatin1 csisolatin1 cp819 ibm819 "
-	    "isoir100 iso885911987 88591" },
+	{ "ISO-8859-1", TABLE, "", "latin1 l1 isolatin1 csisolatin1 cp819 "
+	    "ibm819 isoir100 iso885911987 88591" },
 	{ "ISO-8859-2", TABLE, "", "latin2 l2 csisolatin2 isoir101 88592" },
 	{ "ISO-8859-3", TABLE, "", "latin3 l3 csisolatin3 isoir109" },
 	{ "ISO-8859-4", TABLE, "", "latin4 l4 csisolatin4 isoir110" },
 	{ "ISO-8859-5", TABLE, "", "cyrillic csisolatincyrillic isoir144" },
 	{ "ISO-8859-6", TABLE, "", "arabic csisolatinarabic isoir127 asmo708 "
 	    "ecma114 iso88596e iso88596i" },
-	{ "ISO-8859-7", TABLE, "", "greek greek8 csisolatingreek isoir126 elot928 "
-	    "ecma118" },
+	{ "ISO-8859-7", TABLE, "", "greek greek8 csisolatingreek isoir126 "
+	    "elot928 ecma118" },
 	{ "ISO-8859-8", TABLE, "", "hebrew csisolatinhebrew isoir138 iso88598i "
 	    "iso88598e logical visual" },
 	{ "ISO-8859-9", TABLE, "", "latin5 l5 csisolatin5 isoir148" },
@@ -100,8 +100,8 @@ static const struct row {
 	    "ms950 windows950 950" },
 	{ "Big5-HKSCS", ICONV, "BIG5-HKSCS", "hkscs big5hk csbig5hkscs" },
 	{ "EUC-TW", ICONV, "", "" },
-	{ "EUC-JP", ICONV, "EUC-JP-MS", "eucjpms ujis eucjpwin cseucpkdfmtjapanese "
-	    "extendedunixcodepackedformatforjapanese" },
+	{ "EUC-JP", ICONV, "EUC-JP-MS", "eucjpms ujis eucjpwin "
+	    "cseucpkdfmtjapanese extendedunixcodepackedformatforjapanese" },
 	{ "ISO-2022-JP", ICONV, "ISO-2022-JP-2", "iso2022jp1 iso2022jp2 "
 	    "csiso2022jp csiso2022jp2 jis cp50220 cp50221" },
 	{ "Shift_JIS", ICONV, "CP932", "sjis mskanji csshiftjis cp932 ms932 "

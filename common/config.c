@@ -1,4 +1,6 @@
 /* The configuration: reading it whole, with all that is to be said about it. */
+#include "common/config.h"
+
 #include <stdlib.h>
 
 #include "common/config_impl.h"

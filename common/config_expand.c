@@ -1,8 +1,9 @@
 /* %variables: 2.3's letters, modifiers, widths; braces: config_filter.c. */
+#include "common/config_expand.h"
+
 #include <inttypes.h>
 #include <unistd.h>
 
-#include "common/config_expand.h"
 #include "common/digest.h"
 #include "common/log.h"
 

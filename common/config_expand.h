@@ -11,6 +11,7 @@
 bool expand_lookup(const struct config_vars *v, struct span name,
     struct arena *a, struct span *out, bool *from_user);
 
+/* Copies in the other case, and with the bytes turned round. */
 struct span expand_case(struct arena *a, struct span s, bool up);
 struct span expand_reverse(struct arena *a, struct span s);
 

@@ -57,6 +57,7 @@ struct cfg_lexer {
 	struct arena *arena;
 };
 
+/* The next line of the text, taken apart; good as long as the arena. */
 struct cfg_line cfg_lex(struct cfg_lexer *lx);
 
 /* ---- reading ---- */
@@ -156,6 +157,7 @@ bool cfg_option_set(struct config *cfg, const struct cfg_option *o,
 void cfg_option_text(const struct config *cfg, const struct cfg_option *o,
     struct buf *out);
 
+/* Values as text: truth, bytes, milliseconds. False: it is none. */
 bool cfg_to_bool(const char *s, bool *out);
 bool cfg_to_size(const char *s, uint64_t *out);
 bool cfg_to_msecs(const char *s, uint64_t *out);
@@ -183,6 +185,7 @@ void cfg_ignore(struct cfg_state *st, struct cfg_node *n, enum cfg_scope scope);
 
 /* ---- applying, one function per kind of section ---- */
 
+/* Puts what was read into st->cfg; what is wrong becomes a problem. */
 void cfg_apply(struct cfg_state *st);
 void cfg_apply_passdb(struct cfg_state *st, struct cfg_node *section);
 void cfg_apply_userdb(struct cfg_state *st, struct cfg_node *section);

@@ -145,8 +145,8 @@ db_err(struct db *db, int rc, const char *what)
 	case EIO:
 		/* LMDB turns a short write into EIO: ask before blaming the disk. */
 		if (rc == ENOSPC || disk_is_full(db)) {
-			log_error("state %s: disk is full (%s); free some space",
-			    db->path, what);
+			log_error("state %s: disk is full (%s); free some "
+			    "space", db->path, what);
 			return ERR_IO;
 		}
 		break;

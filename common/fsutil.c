@@ -14,7 +14,9 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-enum { READ_LEAST = 4096, READ_MOST = 1 << 20, NAME_TRIES = 3, TREE_DEPTH = 64 };
+enum {
+	READ_LEAST = 4096, READ_MOST = 1 << 20, NAME_TRIES = 3, TREE_DEPTH = 64
+};
 
 enum err
 fs_err(int errnum)

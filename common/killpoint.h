@@ -8,6 +8,7 @@
 #define COMMON_KILLPOINT_H
 
 #ifdef LOFT_TEST_HOOKS
+/* Dies here if LOFT_KILL says so. */
 void killpoint(const char *name);
 #define KILL_POINT(name) killpoint(name)
 #else

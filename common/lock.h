@@ -20,7 +20,8 @@ void lock_release(int fd);
  * change of the file. Waits with growing pauses, at most timeout_ms.
  * Errors: ERR_BUSY (logged with the holder), ERR_PERM, ERR_QUOTA, ERR_IO.
  */
-enum err dotlock_take(int dir_fd, const char *name, int timeout_ms, int stale_s);
+enum err dotlock_take(int dir_fd, const char *name, int timeout_ms,
+    int stale_s);
 
 /* Removes a dotlock we hold. */
 void dotlock_release(int dir_fd, const char *name);

@@ -217,7 +217,8 @@ shake_hands(SSL *server, SSL *client)
 
 		if (c == 1 && s == 1)
 			return true;
-		if ((c != 1 && SSL_get_error(client, c) != SSL_ERROR_WANT_READ) ||
+		if ((c != 1 &&
+		    SSL_get_error(client, c) != SSL_ERROR_WANT_READ) ||
 		    (s != 1 && SSL_get_error(server, s) != SSL_ERROR_WANT_READ))
 			return false;
 	}

@@ -32,7 +32,8 @@ usage(void)
 	    "  auth test USER [PASS]  would this login succeed?\n"
 	    "  config [-n]            the configuration in force (-n: what is "
 	    "not default)\n"
-	    "  pw [-s SCHEME] [-p PASS]  a password as passwd-files store it\n");
+	    "  pw [-s SCHEME] [-p PASS]  a password as passwd-files store "
+	    "it\n");
 	return EX_USAGE_;
 }
 

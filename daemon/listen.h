@@ -35,6 +35,7 @@ void listen_inherit(struct listeners *out);
  */
 enum err listen_update(const struct config *cfg, struct listeners *set);
 
+/* Closes all of them. */
 void listen_close(struct listeners *set);
 
 #endif

@@ -190,7 +190,9 @@ open_state(struct account *acc, const struct account_place *place)
 	for (int attempt = 0; attempt < 2; attempt++) {
 		e = db_open("loft/state", state_tables, T_COUNT,
 		    place->map_bytes, place->max_readers, &acc->db);
-		if (e == ERR_OK && (e = db_begin(acc->db, false, &t)) == ERR_OK) {
+		if (e == ERR_OK)
+			e = db_begin(acc->db, false, &t);
+		if (e == ERR_OK) {
 			version = meta_get(t, "version");
 			db_abort(&t);
 			if (version == STATE_VERSION)
@@ -376,7 +378,8 @@ account_close(struct account **account)
 			continue;
 		presence_part(acc);
 		/* The last one out leaves it clean, unless it just became unclean. */
-		if (acc->marked && is_worth_cleaning(acc) && flock(acc->gate_fd, LOCK_EX | LOCK_NB) == 0 &&
+		if (acc->marked && is_worth_cleaning(acc) &&
+		    flock(acc->gate_fd, LOCK_EX | LOCK_NB) == 0 &&
 		    db_sync(acc->db) == ERR_OK &&
 		    write_boot(acc, "clean") != ERR_OK)
 			log_warn("state of user %s stays marked unclean",

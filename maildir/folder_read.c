@@ -74,7 +74,8 @@ add_cached(struct db_txn *t, const struct folder *f, unsigned want,
 	if (m->internal_date == 0)
 		m->internal_date = c.internal_date;
 	if (want & WANT_CACHE) {
-		m->envelope = c.text[0].p ? arena_span(a, c.text[0]) : SPAN_NONE;
+		m->envelope = c.text[0].p ? arena_span(a, c.text[0]) :
+		    SPAN_NONE;
 		m->body = c.text[1].p ? arena_span(a, c.text[1]) : SPAN_NONE;
 		m->bodystructure = c.text[2].p ? arena_span(a, c.text[2]) :
 		    SPAN_NONE;

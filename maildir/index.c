@@ -121,7 +121,8 @@ packed_size(const struct record *rec, uint32_t n)
 	    (size_t)n * 4 * U32_COLUMNS + ((size_t)n + 1) * 4;
 
 	for (uint32_t i = 0; i < n; i++)
-		size += rec[i].base.n + (rec[i].extra.n ? rec[i].extra.n + 1 : 0);
+		size += rec[i].base.n +
+		    (rec[i].extra.n ? rec[i].extra.n + 1 : 0);
 	return size;
 }
 

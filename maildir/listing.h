@@ -41,6 +41,7 @@ enum err listing_add(struct listing *l, int dir_fd, bool in_new);
 /* By base name; NULL: not there. */
 struct listed *listing_find(const struct listing *l, struct span base);
 
+/* Gives all memory back. */
 void listing_clear(struct listing *l);
 
 #endif

@@ -144,7 +144,8 @@ match_from(struct span name, struct span pattern, char sep, bool inbox,
 		char kind = take_wildcard(pattern, &p);
 		if (kind != 0) {
 			for (size_t i = first; i < name.n; i++) {
-				if (!live[i] || (kind == '%' && name.p[i] == sep))
+				if (!live[i] ||
+				    (kind == '%' && name.p[i] == sep))
 					continue;
 				live[i + 1] = true;
 				if (last < i + 1)

@@ -29,7 +29,8 @@ add_lines(struct buf *b, const struct uidlist_entry *e, size_t n,
 		    (i > 0 && e[i].uid <= e[i - 1].uid))
 			panic("uidlist: UID %u after %u", e[i].uid,
 			    i > 0 ? e[i - 1].uid : 0);
-		if (!uidlist_base_is_sound(base) || span_find(base, ':') < base.n ||
+		if (!uidlist_base_is_sound(base) ||
+		    span_find(base, ':') < base.n ||
 		    span_find(base, '\n') < base.n) {
 			log_error(UIDLIST_FILE ": no line can hold the name %s",
 			    log_text(base));

@@ -13,7 +13,10 @@
 struct session;
 struct cursor;
 
-enum body_what { BODY_ALL, BODY_HEADER, BODY_TEXT, BODY_MIME, BODY_FIELDS, BODY_FIELDS_NOT };
+enum body_what {
+	BODY_ALL, BODY_HEADER, BODY_TEXT, BODY_MIME, BODY_FIELDS,
+	BODY_FIELDS_NOT
+};
 
 /* A parsed section: BODY[1.2.HEADER.FIELDS (A B)]<0.100>. */
 struct body_section {

@@ -42,6 +42,7 @@ bool cursor_take(struct cursor *c, char ch);
  */
 bool cursor_take_word(struct cursor *c, const char *word);
 
+/* atom: at least one character. */
 enum err cursor_atom(struct cursor *c, struct span *out);
 /*
  * Quoted or literal; escapes removed. More than the grammar allows: bytes above 127

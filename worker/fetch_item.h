@@ -89,6 +89,7 @@ void fetch_write_nil(struct fetch_write *w, const struct fetch_program *p,
 /* Hands what is in `out` to the connection. */
 void fetch_write_flush(struct fetch_write *w);
 
+/* Gives all memory back. */
 void fetch_write_clear(struct fetch_write *w);
 
 #endif

@@ -71,7 +71,8 @@ struct session {
 	time_t connected_at;
 	uint64_t connected_ms, command_ms;	/* clock_mono_ms; of the last command's end */
 	char command_name[24];		/* "UID FETCH", the last one; "" none */
-	uint64_t n_deleted, n_expunged, n_header_bytes, n_headers, n_body_bytes, n_bodies;
+	uint64_t n_deleted, n_expunged, n_header_bytes, n_headers;
+	uint64_t n_body_bytes, n_bodies;
 };
 
 /* A session on a connection, not logged in. Takes nothing over but conn. */

@@ -224,7 +224,8 @@ wake_clear(struct session *s)
 
 	if (s->notify_fd < 0) {
 		if (s->wake != NULL && s->wake->inotify_fd >= 0)
-			while (read(s->wake->inotify_fd, junk, sizeof(junk)) > 0)
+			while (read(s->wake->inotify_fd, junk,
+			    sizeof(junk)) > 0)
 				;
 		return;
 	}
