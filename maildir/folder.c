@@ -23,16 +23,28 @@
 
 enum { LOCK_WAIT_MS = 30000 };
 
-enum err
-folder_lock(struct folder *f)
+static enum err
+take_lock(struct folder *f, int timeout_ms)
 {
 	enum err e;
 
 	crit_enter(CRIT_LOCK);
-	e = lock_file(f->cur_fd, true, LOCK_WAIT_MS, f->name);
+	e = lock_file(f->cur_fd, true, timeout_ms, f->name);
 	if (e != ERR_OK)
 		crit_leave(CRIT_LOCK);
 	return e;
+}
+
+enum err
+folder_lock(struct folder *f)
+{
+	return take_lock(f, LOCK_WAIT_MS);
+}
+
+enum err
+folder_try_lock(struct folder *f)
+{
+	return take_lock(f, 0);
 }
 
 void

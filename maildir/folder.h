@@ -75,6 +75,8 @@ void folder_close(struct folder **folder);
  * through common/crit.h. For maildir/ only. Errors: ERR_BUSY, ERR_IO.
  */
 enum err folder_lock(struct folder *f);
+/* Without waiting: ERR_BUSY when somebody has it. */
+enum err folder_try_lock(struct folder *f);
 void folder_unlock(struct folder *f);
 
 /*

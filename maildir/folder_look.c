@@ -201,7 +201,7 @@ look_disk(struct folder *f, struct arena *a, struct db_txn **t,
 	if (e == ERR_OK && how == SCAN_NONE)
 		e = change_settle(f);
 	else if (e == ERR_OK && (e = folder_keywords_refresh(f)) == ERR_OK)
-		e = scan_folder(f, how, false);
+		e = scan_look(f, how);
 	if (e == ERR_GONE) {
 		/* Removed by hand: the delete policy decides. */
 		r->flags |= REC_DELETED;

@@ -28,6 +28,7 @@
 enum {
 	TICK_NS = 20 * 1000 * 1000,	/* directory times may be this coarse */
 	VERIFY_US = 5 * 1000 * 1000,	/* our own renames are verified so seldom */
+	UNSTABLE_US = 1000 * 1000,	/* and a listing of a busy cur/ so soon */
 	SLICE = 100 * PAGE_RECORDS,	/* records added in one transaction */
 };
 
@@ -71,8 +72,8 @@ scan_evidence(const struct folder *f, const struct folder_rec *r,
 	mtime = mtime_ns(&cur);
 	if (mtime == r->cur_mtime)
 		return ERR_OK;
-	if (mtime != r->cur_own || at_select ||
-	    clock_us() - r->scanned_us > VERIFY_US)
+	if (mtime != r->cur_own || at_select || clock_us() - r->scanned_us >
+	    (r->cur_mtime == 0 ? UNSTABLE_US : VERIFY_US))
 		*how_out = SCAN_ALL;
 	return ERR_OK;
 }
@@ -715,7 +716,8 @@ set_stamps(struct scan *s, bool last)
 	r->new_mtime = new_stable ? s->new_mtime : 0;
 	if (s->listed_all) {
 		r->cur_mtime = cur_stable ? s->cur_mtime : 0;
-		r->cur_own = s->moved ? scan_cur_mtime(s->f) : 0;
+		/* Expected until it is verified: our renames go on from here. */
+		r->cur_own = s->moved ? scan_cur_mtime(s->f) : s->cur_mtime;
 		r->scanned_us = clock_us();
 	} else if (s->moved) {
 		scan_note_own(s->f, r, s->cur_mtime);
@@ -1046,5 +1048,30 @@ scan_folder(struct folder *f, enum scan_how how, bool locked)
 	}
 	if (!locked)
 		folder_unlock(f);
+	return e;
+}
+
+enum err
+scan_look(struct folder *f, enum scan_how how)
+{
+	struct folder_rec r;
+	struct arena a = { 0 };
+	struct db_txn *t;
+	enum err e;
+
+	if (how == SCAN_NEW) {
+		if ((e = folder_lock(f)) != ERR_OK)
+			return e;
+	} else if ((e = folder_try_lock(f)) != ERR_OK) {
+		return e == ERR_BUSY ? ERR_OK : e;
+	}
+	if ((e = db_begin(f->acc->db, false, &t)) == ERR_OK) {
+		e = rec_get(t, f->id, &a, &r);
+		db_abort(&t);
+	}
+	if (e == ERR_OK && (e = scan_evidence(f, &r, false, &how)) == ERR_OK)
+		e = scan_folder(f, how, true);
+	folder_unlock(f);
+	arena_free(&a);
 	return e;
 }

@@ -37,6 +37,13 @@ enum err scan_evidence(const struct folder *f, const struct folder_rec *r,
 enum err scan_folder(struct folder *f, enum scan_how how, bool locked);
 
 /*
+ * For looks on the command path: scans if there is still evidence under the lock.
+ * Who holds the lock may be renaming in cur/ and about to say so: then nothing is
+ * done, its commit brings the next look. Mail in new/ is waited for.
+ */
+enum err scan_look(struct folder *f, enum scan_how how);
+
+/*
  * Whether the uidlist is still as the record says; needs no lock to ask, but the
  * answer lasts only under the dotlock.
  */
