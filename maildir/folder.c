@@ -219,9 +219,9 @@ make_record(struct folder *f, struct span name, const struct stat *st,
 	return e;
 }
 
-/* Finds or makes the record; brings it up to date. */
+/* Finds or makes the record; brings it up to date. select: to the last rename. */
 static enum err
-attach(struct folder *f, struct span name)
+attach(struct folder *f, struct span name, bool select)
 {
 	enum scan_how how = SCAN_ALL;
 	struct folder_rec r;
@@ -239,8 +239,8 @@ attach(struct folder *f, struct span name)
 	db_abort(&t);
 	if (e == ERR_OK && known && r.uidnext > 0 &&
 	    !(r.flags & REC_IMPORTING)) {
-		e = scan_evidence(f, &r, true, &how);
-		if (e == ERR_OK && how == SCAN_NONE &&
+		e = scan_evidence(f, &r, select, &how);
+		if (e == ERR_OK && select && how == SCAN_NONE &&
 		    !scan_uidlist_is_current(f, &r))
 			how = SCAN_ALL;
 	} else if ((e == ERR_OK && !known) || e == ERR_NOTFOUND) {
@@ -272,8 +272,8 @@ take_record(struct folder *f, const struct folder_rec *r)
 }
 
 static enum err
-open_by_name(struct account *acc, struct span name, bool read_only,
-    struct folder **folder_out)
+open_by_name(struct account *acc, struct span name, bool select,
+    bool read_only, struct folder **folder_out)
 {
 	struct folder *f;
 	enum err e;
@@ -286,7 +286,7 @@ open_by_name(struct account *acc, struct span name, bool read_only,
 	f = new_folder(acc, name);
 	f->read_only = read_only;
 	if ((e = open_dirs(f, name)) != ERR_OK ||
-	    (e = attach(f, name)) != ERR_OK)
+	    (e = attach(f, name, select)) != ERR_OK)
 		free_folder(&f);
 	*folder_out = f;
 	return e;
@@ -298,7 +298,7 @@ folder_open(struct account *acc, struct span name, struct folder **folder_out)
 	struct folder_rec r;
 	struct arena a = { 0 };
 	struct db_txn *t;
-	enum err e = open_by_name(acc, name, false, folder_out);
+	enum err e = open_by_name(acc, name, false, false, folder_out);
 
 	if (e != ERR_OK)
 		return e;
@@ -418,7 +418,8 @@ folder_select(struct account *acc, struct span name, bool read_only,
 	*folder_out = NULL;
 	if ((e = presence_join(acc)) != ERR_OK ||
 	    (e = presence_sweep(acc, false)) != ERR_OK ||
-	    (e = open_by_name(acc, name, read_only, folder_out)) != ERR_OK)
+	    (e = open_by_name(acc, name, true, read_only,
+	    folder_out)) != ERR_OK)
 		return e;
 	if ((e = enter(*folder_out, snap_out)) != ERR_OK) {
 		free(snap_out->uids);
