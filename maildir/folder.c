@@ -17,11 +17,12 @@
 #include "maildir/account.h"
 #include "maildir/folder_keywords.h"
 #include "maildir/index.h"
+#include "maildir/mailbox_names.h"
 #include "maildir/name.h"
 #include "maildir/presence.h"
 #include "maildir/scan.h"
 
-enum { LOCK_WAIT_MS = 30000 };
+enum { LOCK_WAIT_MS = 30000, NAME_TRIES = 20 };
 
 static enum err
 take_lock(struct folder *f, int timeout_ms)
@@ -182,7 +183,34 @@ find_record(struct db_txn *t, struct folder *f, struct span name,
 	return ERR_OK;
 }
 
-/* A folder the state has not met, or another one under a name it knows. */
+/*
+ * Whether the name leads to the directory that we opened, and no RENAME is under
+ * way: between its directories and its records a name is nobody's. In a write
+ * transaction, which a DELETE holds while it renames.
+ */
+static enum err
+check_name(struct db_txn *t, struct folder *f, struct span name,
+    const struct stat *st)
+{
+	struct stat there;
+	struct span v;
+	char dir[256];
+	enum err e = db_get(t, T_META, SPAN("rename"), &v);
+
+	if (e != ERR_OK && e != ERR_NOTFOUND)
+		return e;
+	if (e == ERR_OK && v.n > 1)
+		return ERR_STATE;
+	name_to_dir(name, dir);
+	return fstatat(f->acc->root_fd, dir, &there, 0) == 0 &&
+	    there.st_ino == st->st_ino && there.st_dev == st->st_dev ?
+	    ERR_OK : ERR_STATE;
+}
+
+/*
+ * A folder the state has not met, or another one under a name it knows. force: f's
+ * record is of an earlier one. ERR_STATE: the name moved meanwhile; look again.
+ */
 static enum err
 make_record(struct folder *f, struct span name, const struct stat *st,
     bool force)
@@ -190,13 +218,18 @@ make_record(struct folder *f, struct span name, const struct stat *st,
 	struct folder_rec r, fresh = { .name = name };
 	struct arena a = { 0 };
 	struct db_txn *t;
+	uint32_t was = f->id;
 	bool known;
 	enum err e;
 
 	if ((e = account_write(f->acc, &t)) != ERR_OK)
 		return e;
+	if ((e = check_name(t, f, name, st)) != ERR_OK) {
+		db_abort(&t);
+		return e;
+	}
 	e = find_record(t, f, name, st, &a, &r, &known);
-	if (e == ERR_OK && known && !force) {
+	if (e == ERR_OK && known && (!force || f->id != was)) {
 		db_abort(&t);
 		arena_free(&a);
 		return ERR_OK;		/* another process was faster */
@@ -276,20 +309,27 @@ open_by_name(struct account *acc, struct span name, bool select,
     bool read_only, struct folder **folder_out)
 {
 	struct folder *f;
-	enum err e;
+	enum err e, settled;
 
 	*folder_out = NULL;
 	if ((e = name_check(name)) != ERR_OK)
 		return ERR_NOTFOUND;
 	if (name_is_inbox(name))
 		name = SPAN("INBOX");
-	f = new_folder(acc, name);
-	f->read_only = read_only;
-	if ((e = open_dirs(f, name)) != ERR_OK ||
-	    (e = attach(f, name, select)) != ERR_OK)
-		free_folder(&f);
-	*folder_out = f;
-	return e;
+	for (int attempt = 0; attempt < NAME_TRIES; attempt++) {
+		f = new_folder(acc, name);
+		f->read_only = read_only;
+		if ((e = open_dirs(f, name)) != ERR_OK ||
+		    (e = attach(f, name, select)) != ERR_OK)
+			free_folder(&f);
+		*folder_out = f;
+		if (e != ERR_STATE)
+			return e;
+		/* Waits for a RENAME that is under way. */
+		if ((settled = names_settle(acc)) != ERR_OK)
+			return settled;
+	}
+	return ERR_BUSY;
 }
 
 enum err
@@ -320,6 +360,7 @@ folder_open_id(struct account *acc, uint32_t id, struct folder **folder_out)
 	struct arena a = { 0 };
 	struct folder *f;
 	struct db_txn *t;
+	struct stat st;
 	enum err e;
 
 	*folder_out = NULL;
@@ -332,7 +373,10 @@ folder_open_id(struct account *acc, uint32_t id, struct folder **folder_out)
 	if (e == ERR_OK) {
 		f = new_folder(acc, r.name);
 		f->id = id;
-		if ((e = open_dirs(f, r.name)) == ERR_OK)
+		if ((e = open_dirs(f, r.name)) == ERR_OK &&
+		    (fstat(f->dir_fd, &st) != 0 || !is_same(&r, &st)))
+			e = ERR_NOTFOUND;	/* renamed just now */
+		if (e == ERR_OK)
 			take_record(f, &r);
 		else
 			free_folder(&f);
