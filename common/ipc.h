@@ -105,12 +105,17 @@ enum ipc_failure {
 /* A request of auth to home and its answer. */
 struct ipc_request {
 	uint64_t id;
-	uint32_t which;		/* OPEN_PASSWD: number of the passdb, userdb */
+	uint32_t which;		/* ACCOUNT: which directories are there, or a relay */
 	uint32_t result;	/* enum err */
-	uint32_t flags;		/* IPC_PASSWD_* */
+};
+enum { IPC_ROOT = 1, IPC_CONTROL = 2, IPC_INDEX = 4, IPC_RELAY = 8 };
+
+/* A session to be run by a process of its own, with this identity. */
+struct ipc_run {
+	uint32_t uid, gid;
+	uint32_t which;		/* as in ACCOUNT: which directories are there */
 	uint32_t zero;
 };
-enum { IPC_PASSWD_USERDB = 1 };
 
 /* A password to be verified by a helper process, and its verdict. */
 struct ipc_verify {
@@ -133,6 +138,7 @@ struct ipc_message {
 		struct ipc_sasl sasl;
 		struct ipc_request request;
 		struct ipc_verify verify;
+		struct ipc_run run;
 		unsigned char bytes[64];
 	} body;
 	struct span tail;	/* into buf */

@@ -80,7 +80,7 @@ children_start_role(struct master *m, struct child *c)
 			peer, m->empty_fd,
 		};
 
-		e = spawn("/proc/self/exe", argv, fds, 5, -1, &c->pid);
+		e = spawn("/proc/self/exe", argv, fds, 5, -1, NULL, &c->pid);
 	}
 	close(control[1]);
 	close(config);
@@ -144,7 +144,7 @@ children_start_pool(struct master *m, const struct config *cfg)
 	}
 	snprintf(plain, sizeof(plain), "%zu", n_plain);
 	snprintf(tls, sizeof(tls), "%zu", m->listeners.n - n_plain);
-	e = spawn(spawn_worker_path(), argv, fds, n, -1, &p->pid);
+	e = spawn(spawn_worker_path(), argv, fds, n, -1, NULL, &p->pid);
 	if (e == ERR_OK) {
 		p->control_fd = control[0];
 		p->generation = ++m->generation;
@@ -171,6 +171,34 @@ children_stop_pool(struct pool *p, bool drain)
 	if (p->control_fd >= 0 && ipc_send(p->control_fd, MSG_STOP, &stop,
 	    SPAN_NONE, NULL, 0) != ERR_OK)
 		log_debug("a pool was gone before it was told to stop");
+}
+
+void
+children_run_session(struct master *m, struct ipc_message *msg)
+{
+	struct spawn_identity who = {
+		msg->body.run.uid, msg->body.run.gid,
+	};
+	const char *argv[] = {
+		"loft-worker", "--session", NULL, NULL, NULL, NULL, NULL,
+	};
+	int fds[5] = { msg->fd[0], -1, -1, -1, -1 };
+	unsigned next = 1;
+	pid_t pid;
+
+	for (int i = 0; i < 3; i++)
+		if ((msg->body.run.which & 1U << i) != 0 && next < msg->n_fds)
+			fds[2 + i] = msg->fd[next++];
+	for (int i = 0; i < 4; i++)
+		argv[2 + i] = ipc_text(&msg->tail);
+	/* Home has checked who it is; but root it must never be. */
+	if (who.uid == 0 || fds[0] < 0 || fds[2] < 0 ||
+	    handover_config_fd(m->cfg, &fds[1]) != ERR_OK ||
+	    spawn(spawn_worker_path(), argv, fds, 5, -1, &who, &pid) != ERR_OK)
+		log_error("cannot start a session of uid %u",
+		    (unsigned)who.uid);
+	if (fds[1] >= 0)
+		close(fds[1]);
 }
 
 /* ---- deaths ---- */

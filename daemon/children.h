@@ -10,6 +10,7 @@
 
 struct child;
 struct config;
+struct ipc_message;
 struct master;
 struct pool;
 
@@ -24,6 +25,9 @@ enum err children_start_pool(struct master *m, const struct config *cfg);
 
 /* The pool that serves or will; NULL: none. */
 struct pool *children_active_pool(struct master *m);
+
+/* Starts a session that home asks for (RUN); the descriptors stay the message's. */
+void children_run_session(struct master *m, struct ipc_message *msg);
 
 /* Sends STOP; drain: sessions go on. */
 void children_stop_pool(struct pool *p, bool drain);

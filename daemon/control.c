@@ -13,6 +13,7 @@
 #include "daemon/master.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -153,6 +154,24 @@ status(struct master *m, struct buf *out)
 		    sandbox_words(active->confined));
 }
 
+/* Its pool knows it; a worker whose pool died is our own child. */
+static void
+kick_worker(struct master *m, const struct ipc_who *line)
+{
+	for (int i = 0; i < POOLS_MAX; i++) {
+		struct pool *p = &m->pools[i];
+
+		if (p->pid == 0)
+			continue;
+		if (p->control_fd < 0 && line->pid > 1 &&
+		    getpgid(line->pid) == p->pid)
+			kill(line->pid, SIGTERM);
+		else if (p->control_fd >= 0 && ipc_send(p->control_fd,
+		    MSG_KICK, line, SPAN_NONE, NULL, 0) != ERR_OK)
+			log_debug("a pool does not hear");
+	}
+}
+
 /*
  * Lines "user, address, pid, since" of everybody whom `user` (NULL: everybody)
  * names; kicks them when `kick`. Returns how many.
@@ -181,12 +200,7 @@ who(struct master *m, const char *user, bool kick, struct buf *out)
 			    (long)line.pid, (unsigned long long)line.since);
 			continue;
 		}
-		for (int i = 0; i < POOLS_MAX; i++)
-			if (m->pools[i].pid != 0 &&
-			    m->pools[i].control_fd >= 0 &&
-			    ipc_send(m->pools[i].control_fd, MSG_KICK, &line,
-			    SPAN_NONE, NULL, 0) != ERR_OK)
-				log_debug("a pool does not hear");
+		kick_worker(m, &line);
 	}
 	return n;
 }

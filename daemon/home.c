@@ -5,9 +5,11 @@
  * As root each directory becomes a detached mount (nosuid, nodev, noexec), where
  * `..` leads nowhere; id-mapped when its owner is not the worker: a user namespace
  * per owner that swaps the two, kept as long as it is in use now and then. Without
- * root, or on a kernel that cannot, it is a plain descriptor.
+ * root, or on a kernel that cannot, it is a plain descriptor; where ids differ then,
+ * the session is a process of its own, with its owner's identity.
  */
 #include "common/arena.h"
+#include "common/buf.h"
 #include "common/config.h"
 #include "common/fsutil.h"
 #include "common/handover.h"
@@ -24,9 +26,11 @@
 #include <poll.h>
 #include <pwd.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/fsuid.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -38,6 +42,7 @@ struct request {
 	const char *remote, *local, *session;
 	uid_t uid;
 	gid_t gid;
+	bool relay;		/* its session is run with its own identity */
 };
 
 static struct {
@@ -50,7 +55,7 @@ static size_t n_namespaces;
 static uint64_t uses;
 
 static struct config *cfg;
-static bool is_root, can_mount;
+static bool is_root, can_mount, can_map;
 static uid_t worker_uid;
 static gid_t worker_gid;
 static struct ipc_message message;
@@ -188,6 +193,13 @@ clone_tree(int dir, const char *path, struct mount_attr *attr)
 	return -1;
 }
 
+/* Whether the files belong to another than the worker. */
+static bool
+is_foreign(const struct request *r)
+{
+	return is_root && (r->uid != worker_uid || r->gid != worker_gid);
+}
+
 /* Takes dir over; gives a descriptor for a worker, or -1. */
 static int
 confine(int dir, const char *path, const struct request *r)
@@ -196,11 +208,10 @@ confine(int dir, const char *path, const struct request *r)
 		.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
 		    MOUNT_ATTR_NOEXEC,
 	};
-	bool foreign = is_root &&
-	    (r->uid != worker_uid || r->gid != worker_gid);
+	bool foreign = is_foreign(r);
 	int tree, fd = -1, ns;
 
-	if (!is_root || (!can_mount && !foreign))
+	if (!is_root || r->relay || (!can_mount && !foreign))
 		return dir;
 	if (foreign) {
 		if ((ns = namespace_for(r->uid, r->gid)) < 0) {
@@ -242,6 +253,29 @@ open_one(const char *path, const struct request *r, int *fd_out)
 
 /* ---- requests ---- */
 
+static void
+close_all(int fd[3])
+{
+	for (int i = 0; i < 3; i++) {
+		if (fd[i] >= 0)
+			close(fd[i]);
+		fd[i] = -1;
+	}
+}
+
+static enum err
+open_paths(const struct place_paths *paths, struct request *r, int fd[3])
+{
+	enum err e;
+
+	if ((e = open_one(paths->root, r, &fd[0])) == ERR_OK &&
+	    (e = open_one(paths->control, r, &fd[1])) == ERR_OK)
+		e = open_one(paths->index, r, &fd[2]);
+	if (e != ERR_OK)
+		close_all(fd);
+	return e;
+}
+
 static enum err
 open_all(struct request *r, struct arena *a, int fd[3])
 {
@@ -258,11 +292,53 @@ open_all(struct request *r, struct arena *a, int fd[3])
 	if ((e = identify(r)) != ERR_OK)
 		return e;
 	snprintf(uid, sizeof(uid), "%u", (unsigned)r->uid);
-	if ((e = place_find(cfg, &vars, r->mail, a, &paths)) != ERR_OK ||
-	    (e = open_one(paths.root, r, &fd[0])) != ERR_OK ||
-	    (e = open_one(paths.control, r, &fd[1])) != ERR_OK)
+	if ((e = place_find(cfg, &vars, r->mail, a, &paths)) != ERR_OK)
 		return e;
-	return open_one(paths.index, r, &fd[2]);
+	r->relay = is_foreign(r) && !can_map;
+	e = open_paths(&paths, r, fd);
+	if (e == ERR_UNAVAIL && is_foreign(r) && !r->relay) {
+		/* This file system cannot be id-mapped. */
+		r->relay = true;
+		e = open_paths(&paths, r, fd);
+	}
+	return e;
+}
+
+/*
+ * Where ids differ and cannot be mapped: the session gets a process of its own with
+ * the user's identity, started by the master, and the worker passes bytes on.
+ */
+static enum err
+start_session(const struct request *r, int fd[3])
+{
+	struct ipc_run run = { .uid = r->uid, .gid = r->gid };
+	const char *texts[] = { r->user, r->remote, r->local, r->session };
+	struct buf tail = { 0 };
+	int pair[2], fds[4];
+	unsigned n = 1;
+	enum err e;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
+		log_errno("cannot make a pair of sockets");
+		return ERR_IO;
+	}
+	fds[0] = pair[1];
+	for (unsigned i = 0; i < 3; i++)
+		if (fd[i] >= 0) {
+			run.which |= 1U << i;
+			fds[n++] = fd[i];
+		}
+	for (size_t i = 0; i < 4; i++) {
+		buf_adds(&tail, texts[i]);
+		buf_addc(&tail, '\0');
+	}
+	e = tail.n > 2048 ? ERR_LIMIT : ipc_send(FD_CONTROL, MSG_RUN, &run,
+	    buf_span(&tail), fds, n);
+	buf_clear(&tail);
+	close(pair[1]);
+	close_all(fd);
+	fd[0] = pair[0];
+	return e;
 }
 
 static void
@@ -282,13 +358,17 @@ open_account(int auth_fd)
 	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
 		*texts[i] = ipc_text(&message.tail);
 	e = worker < 0 ? ERR_SYNTAX : open_all(&r, &a, fd);
+	if (e == ERR_OK && r.relay)
+		e = start_session(&r, fd);
 	if (e == ERR_OK) {
-		struct ipc_request account = { 0 };
+		struct ipc_request account = {
+			.which = r.relay ? IPC_RELAY : 0,
+		};
 		struct span name = span_of(r.user);
 
 		for (int i = 0; i < 3; i++)
 			if (fd[i] >= 0) {
-				account.which |= 1U << i;
+				account.which |= r.relay ? 0 : 1U << i;
 				given[n++] = fd[i];
 			}
 		e = name.n > 1024 ? ERR_LIMIT : ipc_send(worker, MSG_ACCOUNT,
@@ -297,9 +377,7 @@ open_account(int auth_fd)
 			log_errno("cannot hand the account of user %s over",
 			    log_text(name));
 	}
-	for (int i = 0; i < 3; i++)
-		if (fd[i] >= 0)
-			close(fd[i]);
+	close_all(fd);
 	ipc_close_fds(&message);
 	arena_free(&a);
 	answer.result = (uint32_t)e;
@@ -382,12 +460,18 @@ try_mounts(void)
 	}
 	if (tree >= 0)
 		close(tree);
+#ifdef LOFT_TEST_HOOKS
+	/* As a kernel would be that cannot. */
+	if (getenv("LOFT_NO_IDMAP") != NULL)
+		confined &= ~(unsigned)CONFINED_IDMAP;
+#endif
 	can_mount = (confined & CONFINED_MOUNTS) != 0;
+	can_map = (confined & CONFINED_IDMAP) != 0;
 	if (confined != (CONFINED_MOUNTS | CONFINED_IDMAP))
 		log_warn("accounts are handed out %s: the kernel or the rights "
 		    "of this process allow no more", can_mount ?
-		    "as mounts that cannot be id-mapped" :
-		    "as plain directories");
+		    "as mounts that cannot be id-mapped (sessions of other "
+		    "uids are relayed)" : "as plain directories");
 	return confined;
 }
 

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -25,8 +26,10 @@ static void
 keep_environment(char **out)
 {
 	static const char *const kept[] = {
-		"TZ=", "LOFT_KILL=", "ASAN_OPTIONS=", "UBSAN_OPTIONS=",
-		"LSAN_OPTIONS=",
+		"TZ=", "ASAN_OPTIONS=", "UBSAN_OPTIONS=", "LSAN_OPTIONS=",
+#ifdef LOFT_TEST_HOOKS
+		"LOFT_KILL=", "LOFT_NO_IDMAP=",
+#endif
 	};
 
 	for (size_t i = 0; i < sizeof(kept) / sizeof(*kept); i++)
@@ -40,9 +43,9 @@ keep_environment(char **out)
 
 __attribute__((noreturn)) static void
 become(const char *path, const char *const *argv, const int *fds,
-    size_t n_fds, int in_fd)
+    size_t n_fds, int in_fd, const struct spawn_identity *who)
 {
-	char *env[8] = { (char *)(uintptr_t)"PATH=/usr/bin:/bin" };
+	char *env[12] = { (char *)(uintptr_t)"PATH=/usr/bin:/bin" };
 	sigset_t none;
 
 	/* Out of the way first: a target number may be another one's source. */
@@ -66,6 +69,12 @@ become(const char *path, const char *const *argv, const int *fds,
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	keep_environment(env + 1);
+	if (who != NULL && (setgroups(0, NULL) < 0 ||
+	    setresgid(who->gid, who->gid, who->gid) < 0 ||
+	    setresuid(who->uid, who->uid, who->uid) < 0)) {
+		log_errno("cannot become uid %u", (unsigned)who->uid);
+		_exit(127);
+	}
 	execve(path, (char *const *)(uintptr_t)argv, env);
 	log_errno("cannot execute %s", path);
 	_exit(127);
@@ -73,7 +82,7 @@ become(const char *path, const char *const *argv, const int *fds,
 
 enum err
 spawn(const char *path, const char *const *argv, const int *fds, size_t n_fds,
-    int in_fd, pid_t *pid_out)
+    int in_fd, const struct spawn_identity *who, pid_t *pid_out)
 {
 	if (n_fds > FDS_MAX) {
 		log_error("too many descriptors for %s", path);
@@ -81,7 +90,7 @@ spawn(const char *path, const char *const *argv, const int *fds, size_t n_fds,
 	}
 	*pid_out = fork();
 	if (*pid_out == 0)
-		become(path, argv, fds, n_fds, in_fd);
+		become(path, argv, fds, n_fds, in_fd, who);
 	if (*pid_out < 0) {
 		log_errno("cannot fork for %s", path);
 		return ERR_IO;

@@ -7,15 +7,21 @@
 
 #include "common/err.h"
 
+struct spawn_identity {
+	uid_t uid;
+	gid_t gid;
+};
+
 /*
  * Starts `path` with these arguments (NULL-terminated), a small environment and a
  * process group of its own. fds[i] becomes descriptor 3 + i (-1: closed), 0 to 2
- * stay (in_fd, unless -1, becomes 0 and 1), all others are closed.
+ * stay (in_fd, unless -1, becomes 0 and 1), all others are closed. who: the identity to
+ * take before, NULL: ours.
  * Errors: ERR_IO (logged). That the program could not be executed shows in its exit
  * status, 127.
  */
 enum err spawn(const char *path, const char *const *argv, const int *fds,
-    size_t n_fds, int in_fd, pid_t *pid_out);
+    size_t n_fds, int in_fd, const struct spawn_identity *who, pid_t *pid_out);
 
 /* Where loft-worker is: beside us, else where it was installed. Static storage. */
 const char *spawn_worker_path(void);

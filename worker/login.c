@@ -14,12 +14,14 @@
 #include "common/sandbox.h"
 #include "maildir/account.h"
 #include "worker/capability.h"
+#include "worker/relay.h"
 #include "worker/serve.h"
 #include "worker/session.h"
 #include "worker/status.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <pwd.h>
@@ -62,6 +64,19 @@ enter(struct session *s, const char *user, const char *client, int fd[3])
 		return e;
 	session_logged_in(s, user, account);
 	return ERR_OK;
+}
+
+enum err
+login_with(struct session *s, const char *user, const char *client,
+    int root_fd, int control_fd, int index_fd)
+{
+	int fd[3] = { root_fd, control_fd, index_fd };
+
+	/* What was not handed down is no descriptor of ours. */
+	for (int i = 0; i < 3; i++)
+		if (fcntl(fd[i], F_SETFD, FD_CLOEXEC) < 0)
+			fd[i] = -1;
+	return enter(s, user, client, fd);
 }
 
 enum err
@@ -194,6 +209,14 @@ logged_in(struct session *s, struct ipc_message *m)
 	m->n_fds = 0;
 	for (int i = 0; i < IPC_FDS_MAX; i++)
 		m->fd[i] = -1;
+	if ((m->body.request.which & IPC_RELAY) != 0) {
+		if (serve_confine_session(s, NULL, 0) == ERR_OK &&
+		    relay_run(s, user, fd[0]) == ERR_OK)
+			return LOGIN_OK;
+		log_error("the session of user %s did not start",
+		    log_text(span_of(user)));
+		return give_up(s);
+	}
 	address_text(&s->remote, client, sizeof(client));
 	if (enter(s, user, client, fd) != ERR_OK)
 		return give_up(s);

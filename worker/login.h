@@ -30,6 +30,13 @@ enum login_step login_answer(struct session *s, struct span response,
 enum login_step login_plain(struct session *s, struct span user,
     struct span password);
 
+/*
+ * Without auth: an account whose directories were handed down (taken over; ones
+ * that are not open descriptors do not count). client: its address.
+ */
+enum err login_with(struct session *s, const char *user, const char *client,
+    int root_fd, int control_fd, int index_fd);
+
 /* Without auth: the account of the calling user (tunnel). */
 enum err login_as_caller(struct session *s);
 

@@ -1,5 +1,6 @@
 /* loft-worker: which way does the connection come? */
 #include "worker/pool.h"
+#include "worker/relay.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -14,6 +15,7 @@ main(int argc, char **argv)
 		{ "--pool", pool_main },
 		{ "-i", inetd_main },
 		{ "-P", tunnel_main },
+		{ "--session", relay_main },
 	};
 
 	for (size_t i = 0; argc > 1 && i < sizeof(modes) / sizeof(*modes); i++)

@@ -200,7 +200,8 @@ def test_a_killed_pool_costs_no_session(daemon):
             return False
     wait_for("the new pool", logs_in)
     append(c)
-    c.ok("LOGOUT")
+    d.ctl("kick", "anna")
+    assert c.response().startswith(b"* BYE")
 
 
 def test_a_killed_worker_costs_its_own_session(daemon):
@@ -308,6 +309,31 @@ def test_nobody_waits_for_a_stopped_session(daemon):
     assert time.monotonic() - begin < 5
     os.kill(worker, signal.SIGCONT)
     c.ok("NOOP")
+
+
+def test_nobody_waits_long_for_one_stopped_at_work(daemon):
+    """Stopped at random moments, in transactions and holding locks, too."""
+    d = daemon()
+    other = d.client("anna")
+    other.ok("SELECT INBOX")
+    mine = {d.worker_of("anna")}
+    for i in range(12):
+        busy = d.client("anna")
+        worker = wait_for("its worker",
+                          lambda: {p for _, _, p in d.who()} - mine).pop()
+        busy.send(b"".join(b"p%d APPEND INBOX {3+}\r\n\r\nx\r\n" % k
+                           for k in range(200)))
+        time.sleep(0.005 + 0.003 * i)
+        os.kill(worker, signal.SIGSTOP)
+        begin = time.monotonic()
+        append(other)
+        assert time.monotonic() - begin < 4
+        try:
+            os.kill(worker, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        busy.close()
+        other.ok("NOOP")
 
 
 def test_inetd_serves_one_connection(kind):
