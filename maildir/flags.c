@@ -29,7 +29,6 @@ static const struct {
 } flag_rows[] = {
 	{ FLAG_DRAFT, 'D', "\\Draft" },
 	{ FLAG_FLAGGED, 'F', "\\Flagged" },
-	{ FLAG_PASSED, 'P', "$Forwarded" },
 	{ FLAG_ANSWERED, 'R', "\\Answered" },
 	{ FLAG_SEEN, 'S', "\\Seen" },
 	{ FLAG_DELETED, 'T', "\\Deleted" },

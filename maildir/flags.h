@@ -10,15 +10,17 @@
 #include "common/err.h"
 #include "common/span.h"
 
-/* System flags, as bits. */
+/*
+ * System flags, as bits. $Forwarded is a keyword like any other: Dovecot keeps it so,
+ * and does not look at the letter P, which stays in names where others put it.
+ */
 enum {
 	FLAG_ANSWERED = 1,	/* R */
 	FLAG_FLAGGED = 2,	/* F */
 	FLAG_DELETED = 4,	/* T */
 	FLAG_SEEN = 8,		/* S */
 	FLAG_DRAFT = 16,	/* D */
-	FLAG_PASSED = 32,	/* P: the keyword $Forwarded on the wire */
-	FLAG_ALL = 63,
+	FLAG_ALL = 31,
 };
 
 /* Keywords 0-25 have letters a-z in file names; 26-63 live in the state only. */
@@ -57,8 +59,7 @@ enum err flags_make_name(struct span base, uint32_t flags, uint64_t keywords,
     struct span extra, char out[400]);
 
 /*
- * The wire name of a system flag bit: "\\Answered" ... and "$Forwarded" for
- * FLAG_PASSED; "" for anything else.
+ * The wire name of a system flag bit, "\\Answered"; "" for anything else.
  */
 const char *flags_wire(uint32_t bit);
 

@@ -29,17 +29,15 @@ sync_write_flag_lists(struct session *s)
 {
 	uint64_t known = known_keywords(&s->folder->keywords);
 	bool full = known == UINT64_MAX;
-	/* $Forwarded is a keyword like others; "\*" has it, too. */
-	uint32_t flags = full ? FLAG_ALL : FLAG_ALL & ~(uint32_t)FLAG_PASSED;
 
 	resp_put(s, "* FLAGS (");
-	resp_flags(s, flags, known, false);
+	resp_flags(s, FLAG_ALL, known, false);
 	resp_put(s, ")\r\n* OK [PERMANENTFLAGS (");
 	if (s->folder->read_only) {
 		resp_put(s, ")] No permanent flags permitted.\r\n");
 		return;
 	}
-	resp_flags(s, flags, known, false);
+	resp_flags(s, FLAG_ALL, known, false);
 	/* "\*" promises that new keywords can be made. */
 	resp_put(s, full ? ")] Flags permitted.\r\n" :
 	    " \\*)] Flags permitted.\r\n");
