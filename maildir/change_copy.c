@@ -33,19 +33,50 @@
 #include "maildir/scan.h"
 #include "maildir/unique.h"
 
-/* Keyword bits of one folder in terms of another. */
+enum { MOVE_TRIES = 50 };
+
+/* The keywords' names as they are, not as of the session's last look. */
 static enum err
-map_keywords(const struct folder *from, struct folder *to, uint64_t bits,
-    uint64_t *out)
+read_keywords(const struct folder *f, struct arena *a, struct keywords *out)
+{
+	struct folder_rec r;
+	struct db_txn *t;
+	enum err e;
+
+	if ((e = db_begin(f->acc->db, false, &t)) != ERR_OK)
+		return e;
+	if ((e = rec_get(t, f->id, a, &r)) == ERR_OK)
+		*out = r.keywords;
+	db_abort(&t);
+	return e;
+}
+
+/* Whether all of these bits have names. */
+static bool
+has_names(const struct keywords *k, uint64_t bits)
+{
+	for (unsigned i = 0; i < KEYWORD_MAX; i++)
+		if (bits >> i & 1 && (i >= k->n || k->name[i].n == 0))
+			return false;
+	return true;
+}
+
+/*
+ * Keyword bits of one folder in terms of another. ERR_NOTFOUND: create is false and
+ * the other one has not got them all.
+ */
+static enum err
+map_keywords(const struct keywords *from, struct folder *to, bool create,
+    uint64_t bits, uint64_t *out)
 {
 	struct span names[KEYWORD_MAX];
 	size_t n = 0;
 
 	*out = 0;
-	for (unsigned i = 0; i < from->keywords.n; i++)
-		if (bits >> i & 1 && from->keywords.name[i].n > 0)
-			names[n++] = from->keywords.name[i];
-	return n == 0 ? ERR_OK : folder_keywords(to, names, n, true, out);
+	for (unsigned i = 0; i < from->n; i++)
+		if (bits >> i & 1 && from->name[i].n > 0)
+			names[n++] = from->name[i];
+	return n == 0 ? ERR_OK : folder_keywords(to, names, n, create, out);
 }
 
 /* The copy's name: a new unique part, the sizes of the old one if it had them. */
@@ -142,15 +173,16 @@ drop_tmp(struct folder *to, const struct incoming *in, size_t n)
 
 /* The record that the copy gets. */
 static enum err
-prepare(struct folder *f, struct folder *to, const struct record *rec,
-    struct arena *a, struct incoming *in)
+prepare(const struct keywords *names, struct folder *to, bool create,
+    const struct record *rec, struct arena *a, struct incoming *in)
 {
 	in->rec = *rec;
 	in->rec.flags &= FLAG_ALL;
 	in->rec.save_date = clock_s();
 	in->rec.extra = SPAN_NONE;
 	in->rec.base = span_of(new_base(a, rec));
-	return map_keywords(f, to, rec->keywords, &in->rec.keywords);
+	return map_keywords(names, to, create, rec->keywords,
+	    &in->rec.keywords);
 }
 
 enum err
@@ -158,6 +190,7 @@ change_copy(struct folder *f, const uint32_t *uids, size_t n,
     struct folder *to, struct arena *a, struct copy_result *out)
 {
 	struct incoming *in = arena_array(a, n + 1, sizeof(*in));
+	struct keywords names = { .n = 0 };
 	struct record rec;
 	size_t have = 0;
 	enum err e = ERR_OK;
@@ -181,7 +214,13 @@ change_copy(struct folder *f, const uint32_t *uids, size_t n,
 		}
 		if (e == ERR_OK) {
 			out->from[have] = uids[i];
-			e = prepare(f, to, &rec, a, &in[have++]);
+			/* A number never changes its name. */
+			if (!has_names(&names, rec.keywords))
+				e = read_keywords(f, a, &names);
+			if (e == ERR_OK)
+				e = prepare(&names, to, true, &rec, a,
+				    &in[have]);
+			have++;
 		}
 	}
 	KILL_POINT("copy-linked");
@@ -227,6 +266,7 @@ struct moving {
 	struct incoming *in;
 	size_t n;
 	uint32_t *uids;			/* of the source, parallel to in */
+	struct keywords names;		/* of the source */
 	struct removal removal;
 	struct arena *a;
 };
@@ -309,23 +349,28 @@ prepare_all(struct moving *m, const uint32_t *uids, size_t n)
 
 	for (size_t i = 0; i < n && e == ERR_OK; i++)
 		used |= info[i].keywords;
-	return e == ERR_OK ? map_keywords(m->f, m->to, used, &ignored) : e;
+	if (e != ERR_OK || (e = read_keywords(m->f, m->a, &m->names)) != ERR_OK)
+		return e;
+	return map_keywords(&m->names, m->to, true, used, &ignored);
 }
 
+/* ERR_STATE: a message got a keyword that the destination has not; once more. */
 static enum err
 move_locked(struct moving *m, const uint32_t *uids, size_t n, size_t *n_gone)
 {
 	struct record *old;
 	enum err e;
 
-	if ((e = find_all(m, uids, n, n_gone)) != ERR_OK || m->n == 0)
+	m->n = *n_gone = 0;
+	if ((e = find_all(m, uids, n, n_gone)) != ERR_OK || m->n == 0 ||
+	    (e = read_keywords(m->f, m->a, &m->names)) != ERR_OK)
 		return e;
 	old = arena_array(m->a, m->n, sizeof(*old));
 	for (size_t i = 0; i < m->n; i++) {
 		old[i] = m->in[i].rec;
-		e = prepare(m->f, m->to, &old[i], m->a, &m->in[i]);
+		e = prepare(&m->names, m->to, false, &old[i], m->a, &m->in[i]);
 		if (e != ERR_OK)
-			return e;
+			return e == ERR_NOTFOUND ? ERR_STATE : e;
 	}
 	m->removal.rec = old;
 	m->removal.before = scan_cur_mtime(m->f);
@@ -351,12 +396,19 @@ change_move(struct folder *f, const uint32_t *uids, size_t n,
 	m.uids = arena_array(a, n + 1, sizeof(*m.uids));
 	if (f->read_only)
 		return ERR_PERM;
-	if ((e = presence_join(f->acc)) != ERR_OK ||
-	    (e = prepare_all(&m, uids, n)) != ERR_OK ||
-	    (e = lock_both(f, to)) != ERR_OK)
+	if ((e = presence_join(f->acc)) != ERR_OK)
 		return e;
-	e = move_locked(&m, uids, n, &out->n_gone);
-	unlock_both(f, to);
+	for (int attempt = 0; ; attempt++) {
+		if ((e = prepare_all(&m, uids, n)) != ERR_OK ||
+		    (e = lock_both(f, to)) != ERR_OK)
+			return e;
+		e = move_locked(&m, uids, n, &out->n_gone);
+		unlock_both(f, to);
+		if (e != ERR_STATE)
+			break;
+		if (attempt == MOVE_TRIES)
+			return ERR_BUSY;
+	}
 	if (e != ERR_OK)
 		return e;
 	for (size_t i = 0; i < m.n; i++) {

@@ -67,12 +67,12 @@ apply_op(struct target *t, enum store_op op, uint32_t flags, uint64_t keywords)
 
 /* Keyword bits without a name (letters of others) survive a SET. */
 static uint64_t
-nameless(const struct folder *f)
+nameless(const struct keywords *k)
 {
 	uint64_t bits = 0;
 
 	for (unsigned i = 0; i < KEYWORD_LETTERS; i++)
-		if (i >= f->keywords.n || f->keywords.name[i].n == 0)
+		if (i >= k->n || k->name[i].n == 0)
 			bits |= (uint64_t)1 << i;
 	return bits;
 }
@@ -82,7 +82,7 @@ read_targets(struct storing *s, const uint32_t *uids, size_t n,
     enum store_op op, uint32_t flags, uint64_t keywords)
 {
 	unsigned batch = s->f->acc->store_batch;
-	uint64_t keep = op == STORE_SET ? nameless(s->f) : 0;
+	uint64_t keep;
 	struct page_iter it;
 	struct db_txn *t;
 	size_t at = 0;
@@ -96,6 +96,7 @@ read_targets(struct storing *s, const uint32_t *uids, size_t n,
 		db_abort(&t);
 		return e == ERR_NOTFOUND ? ERR_GONE : e;
 	}
+	keep = op == STORE_SET ? nameless(&s->r.keywords) : 0;
 	while (at < n && (e = page_iter_next(&it)) == ERR_OK)
 		for (uint32_t i = 0; i < it.page.n && at < n; i++) {
 			struct target *g = &s->t[s->n];
