@@ -7,14 +7,12 @@
  */
 #include "daemon/auth_file.h"
 
-#include "common/arena.h"
 #include "common/buf.h"
 #include "common/clock.h"
 #include "common/digest.h"
 #include "common/fsutil.h"
 #include "common/log.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>

@@ -1,0 +1,193 @@
+/*
+ * The table of attempts, the lists they wait in, and how many sessions each user has
+ * from each address.
+ */
+#include "daemon/attempt.h"
+
+#include "common/digest.h"
+#include "common/log.h"
+#include "daemon/auth.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { BUCKETS = 4096 };
+
+/* Sessions of one user from one address. */
+struct counter {
+	struct counter *next;
+	uint64_t hash;
+	unsigned n;
+};
+
+static struct attempt **attempts;	/* slot: the lower half of the id */
+static size_t n_slots, free_hint;
+static uint64_t generation = 1;
+static struct counter *counters[BUCKETS];
+
+/* ---- lists ---- */
+
+void
+attempt_enqueue(struct attempt_list *list, struct attempt *t,
+    struct attempt *after)
+{
+	t->list = list;
+	t->before = after;
+	t->next = after == NULL ? list->first : after->next;
+	if (t->next != NULL)
+		t->next->before = t;
+	else
+		list->last = t;
+	if (after != NULL)
+		after->next = t;
+	else
+		list->first = t;
+}
+
+void
+attempt_dequeue(struct attempt *t)
+{
+	if (t->list == NULL)
+		return;
+	if (t->before != NULL)
+		t->before->next = t->next;
+	else
+		t->list->first = t->next;
+	if (t->next != NULL)
+		t->next->before = t->before;
+	else
+		t->list->last = t->before;
+	t->list = NULL;
+	t->next = t->before = NULL;
+}
+
+/* ---- the table ---- */
+
+struct attempt *
+attempt_by_id(uint64_t id)
+{
+	struct attempt *t;
+
+	if (id < ATTEMPT_FIRST_ID || n_slots == 0)
+		return NULL;
+	t = attempts[(uint32_t)id % n_slots];
+	return t != NULL && t->id == id ? t : NULL;
+}
+
+bool
+attempt_at(size_t i, struct attempt **out)
+{
+	*out = i < n_slots ? attempts[i] : NULL;
+	return i < n_slots;
+}
+
+struct attempt *
+attempt_new(int fd)
+{
+	struct attempt *t = calloc(1, sizeof(*t));
+	size_t i;
+
+	for (i = free_hint; i < n_slots && attempts[i] != NULL; i++)
+		;
+	if (i == n_slots) {
+		n_slots = n_slots == 0 ? 1024 : 2 * n_slots;
+		attempts = realloc(attempts, n_slots * sizeof(*attempts));
+		if (attempts != NULL)
+			memset(attempts + i, 0, (n_slots - i) *
+			    sizeof(*attempts));
+	}
+	if (t == NULL || attempts == NULL)
+		fatal("no memory for another client");
+	free_hint = i + 1;
+	attempts[i] = t;
+	/* The lower half finds the slot, the upper is never used twice. */
+	t->id = ++generation << 32 | i;
+	t->fd = fd;
+	return t;
+}
+
+void
+attempt_uncount(struct attempt *t)
+{
+	struct counter **link;
+
+	if (t->counter == NULL)
+		return;
+	if (--t->counter->n == 0) {
+		link = &counters[t->counter->hash % BUCKETS];
+		while (*link != t->counter)
+			link = &(*link)->next;
+		*link = t->counter->next;
+		free(t->counter);
+	}
+	t->counter = NULL;
+}
+
+void
+attempt_forget(struct attempt *t)
+{
+	sasl_clear(&t->sasl);
+	arena_free(&t->arena);
+	t->tried = t->user = t->session = t->remote = t->local = NULL;
+	t->mechanism = NULL;
+	t->stored = t->extra = SPAN_NONE;
+}
+
+void
+attempt_free(struct attempt *t)
+{
+	size_t i = (uint32_t)t->id % n_slots;
+
+	attempt_dequeue(t);
+	attempt_uncount(t);
+	attempt_forget(t);
+	free(t->name);
+	free(t->address);
+	if (t->fd >= 0) {
+		auth_unwatch(t->fd);
+		close(t->fd);
+	}
+	attempts[i] = NULL;
+	if (i < free_hint)
+		free_hint = i;
+	free(t);
+}
+
+/* ---- counting ---- */
+
+static uint64_t
+hash_text(uint64_t h, const char *s)
+{
+	do
+		h = (h ^ (unsigned char)*s) * 1099511628211ULL;
+	while (*s++ != '\0');
+	return h;
+}
+
+enum err
+attempt_count(struct attempt *t, uint64_t limit)
+{
+	static uint64_t seed;
+	struct counter **link, *c;
+	uint64_t h;
+
+	if (seed == 0)
+		random_bytes(&seed, sizeof(seed));
+	h = hash_text(hash_text(seed, t->user), t->remote);
+	for (link = &counters[h % BUCKETS]; *link != NULL;
+	    link = &(*link)->next)
+		if ((*link)->hash == h)
+			break;
+	if (*link != NULL && limit > 0 && (*link)->n >= limit)
+		return ERR_LIMIT;
+	if (*link == NULL) {
+		if ((c = calloc(1, sizeof(*c))) == NULL)
+			fatal("no memory for a counter");
+		c->hash = h;
+		*link = c;
+	}
+	(*link)->n++;
+	t->counter = *link;
+	return ERR_OK;
+}

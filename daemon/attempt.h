@@ -1,0 +1,88 @@
+/* An attempt to log in, the table of all of them, and who is counted. */
+#ifndef DAEMON_ATTEMPT_H
+#define DAEMON_ATTEMPT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "common/arena.h"
+#include "common/err.h"
+#include "common/ipc.h"
+#include "common/span.h"
+#include "daemon/sasl.h"
+
+/* Below are no ids of attempts. */
+enum { ATTEMPT_FIRST_ID = 100 };
+
+enum attempt_phase {
+	PHASE_IDLE,		/* nothing was asked, or it failed */
+	PHASE_SASL,		/* a challenge is out */
+	PHASE_VERIFYING,	/* a helper computes */
+	PHASE_OPENING,		/* home opens the account */
+	PHASE_DELAY,		/* the failure is kept back */
+	PHASE_SESSION,		/* logged in; the socket stays as long as the session */
+};
+
+struct attempt_list {
+	struct attempt *first, *last;
+};
+
+/* A worker's socket, or a question of loftctl (fd -1). */
+struct attempt {
+	uint64_t id;
+	int fd;
+	pid_t pid;
+	uint64_t since;			/* seconds since 1970 */
+	enum attempt_phase phase;
+	struct attempt *next, *before;	/* in its list */
+	struct attempt_list *list;	/* the one it is in, NULL: none */
+	uint64_t due_ms;
+	enum ipc_failure failure;
+	uint64_t test_id;		/* of a question of loftctl */
+
+	/* the attempt; memory in `arena` */
+	struct arena arena;
+	struct sasl sasl;
+	const char *session, *remote, *local, *mechanism;
+	const char *tried;		/* the name as it came */
+	const char *user;		/* normalised */
+	unsigned passdb;		/* number of the one that is asked */
+	struct span stored;		/* what its password is compared with */
+	struct span extra;		/* fields of its entry */
+	bool temporary;			/* a passdb could not be asked */
+
+	/* a session's */
+	char *name, *address;		/* malloc'ed; NULL before */
+	struct counter *counter;	/* of user and address, NULL: not counted */
+};
+
+/* An id is never used twice; NULL: no such attempt (any more). */
+struct attempt *attempt_by_id(uint64_t id);
+
+/* Slot i of the table, NULL: free; false past its end. For looking at all. */
+bool attempt_at(size_t i, struct attempt **out);
+
+/* A new one, idle. Takes fd over. */
+struct attempt *attempt_new(int fd);
+
+/* Closes its socket and forgets it, wherever it is listed or counted. */
+void attempt_free(struct attempt *t);
+
+/* What it learned of one attempt is wiped; a session stays one. */
+void attempt_forget(struct attempt *t);
+
+/* Into a list after another (NULL: to the front), and out of the one it is in. */
+void attempt_enqueue(struct attempt_list *list, struct attempt *t,
+    struct attempt *after);
+void attempt_dequeue(struct attempt *t);
+
+/*
+ * Counts its user and address, at most limit (0: any number).
+ * Errors: ERR_LIMIT there are as many already.
+ */
+enum err attempt_count(struct attempt *t, uint64_t limit);
+void attempt_uncount(struct attempt *t);
+
+#endif

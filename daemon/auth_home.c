@@ -1,0 +1,190 @@
+/*
+ * Auth's conversation with home: passwd-files are asked for and waited for, accounts
+ * are asked for and home hands them to the worker; what it says to us is how it went.
+ */
+#include "daemon/auth.h"
+
+#include "common/clock.h"
+#include "common/handover.h"
+#include "common/log.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int home_fd = -1;
+static uint64_t last_request;
+static struct ipc_message message;
+
+static void opened(const struct ipc_request *r);
+
+/*
+ * Home's answers are read while it does not take our questions: each of us would
+ * wait for the other otherwise.
+ */
+static enum err
+ask_home(enum ipc_kind kind, const struct ipc_request *r, struct span tail,
+    const int *fd)
+{
+	static struct ipc_message answer;
+	enum err e = ERR_IO;
+
+	while (home_fd >= 0 && (e = ipc_send(home_fd, kind, r, tail, fd,
+	    fd == NULL ? 0 : 1)) == ERR_BUSY) {
+		struct pollfd p = { home_fd, POLLIN | POLLOUT, 0 };
+
+		if (poll(&p, 1, -1) < 0 || (p.revents & POLLIN) == 0)
+			continue;
+		e = ipc_receive(home_fd, ROLE_HOME, ROLE_AUTH, &answer);
+		if (e == ERR_OK && answer.kind == MSG_OPENED)
+			opened(&answer.body.request);
+		else if (e != ERR_BUSY && e != ERR_OK)
+			return e;
+		ipc_close_fds(&answer);
+	}
+	return e;
+}
+
+static void
+opened(const struct ipc_request *r)
+{
+	struct attempt *t = attempt_by_id(r->id);
+
+	if (t == NULL || t->phase != PHASE_OPENING)
+		return;
+	if (r->result != ERR_OK) {
+		log_error("user %s: home cannot open the account: %s",
+		    log_text(span_of(t->user)), err_name((enum err)r->result));
+		auth_fail(t, FAILURE_TEMPORARY);
+		return;
+	}
+	t->phase = PHASE_SESSION;
+	t->since = (uint64_t)clock_s();
+	t->name = strdup(t->user);
+	t->address = strdup(t->remote);
+	if (t->name == NULL || t->address == NULL)
+		fatal("no memory for a session");
+	attempt_forget(t);
+}
+
+void
+auth_open_account(struct attempt *t, const char *uid, const char *gid,
+    const char *home, const char *mail)
+{
+	struct ipc_request r = { .id = t->id }, tested = { .id = t->test_id };
+	const char *texts[] = {
+		t->user, uid, gid, home, mail, t->remote, t->local, t->session,
+	};
+	struct buf tail = { 0 };
+	enum err e;
+
+	sasl_clear(&t->sasl);
+	if (t->test_id != 0) {
+		if (ipc_send(FD_CONTROL, MSG_AUTH_TESTED, &tested,
+		    span_of(t->user), NULL, 0) != ERR_OK)
+			log_debug("the master does not hear");
+		attempt_free(t);
+		return;
+	}
+	if (attempt_count(t, auth_cfg->mail_max_userip_connections) !=
+	    ERR_OK) {
+		auth_fail(t, FAILURE_LIMIT);
+		return;
+	}
+	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
+		buf_adds(&tail, texts[i]);
+		buf_addc(&tail, '\0');
+	}
+	t->phase = PHASE_OPENING;
+	e = tail.n > 16384 ? ERR_LIMIT :
+	    ask_home(MSG_OPEN_ACCOUNT, &r, buf_span(&tail), &t->fd);
+	buf_clear(&tail);
+	if (e != ERR_OK) {
+		log_error("home does not answer: no account can be opened");
+		auth_fail(t, FAILURE_TEMPORARY);
+	}
+}
+
+static void
+lose_home(void)
+{
+	struct attempt *t;
+
+	if (home_fd < 0)
+		return;
+	auth_unwatch(home_fd);
+	close(home_fd);
+	home_fd = -1;
+	for (size_t i = 0; attempt_at(i, &t); i++)
+		if (t != NULL && t->phase == PHASE_OPENING)
+			auth_fail(t, FAILURE_TEMPORARY);
+}
+
+enum err
+auth_open_passwd(const char *path, const char *user, int *fd_out)
+{
+	static struct ipc_message reply;
+	struct ipc_request r = { .id = ++last_request };
+	struct buf tail = { 0 };
+	enum err e;
+
+	*fd_out = -1;
+	if (home_fd < 0) {
+		log_error("home is gone: passwd-file %s cannot be opened",
+		    path);
+		return ERR_UNAVAIL;
+	}
+	buf_adds(&tail, user);
+	buf_addc(&tail, '\0');
+	buf_adds(&tail, path);
+	e = tail.n > 1024 ? ERR_LIMIT :
+	    ask_home(MSG_OPEN_PASSWD, &r, buf_span(&tail), NULL);
+	buf_clear(&tail);
+	while (e == ERR_OK || e == ERR_BUSY) {
+		struct pollfd p = { home_fd, POLLIN, 0 };
+
+		if (e == ERR_BUSY)
+			poll(&p, 1, -1);
+		e = ipc_receive(home_fd, ROLE_HOME, ROLE_AUTH, &reply);
+		if (e == ERR_OK && reply.kind == MSG_OPENED) {
+			opened(&reply.body.request);
+		} else if (e == ERR_OK && reply.kind == MSG_PASSWD &&
+		    reply.body.request.id == r.id) {
+			*fd_out = reply.fd[0];
+			reply.fd[0] = -1;
+			return *fd_out >= 0 ? ERR_OK :
+			    (enum err)reply.body.request.result;
+		}
+	}
+	log_error("home does not open the passwd-file %s: %s", path,
+	    err_name(e));
+	if (e != ERR_LIMIT)
+		lose_home();
+	return ERR_UNAVAIL;
+}
+
+void
+auth_home_hear(void)
+{
+	enum err e = ERR_OK;
+
+	while (home_fd >= 0 && (e = ipc_receive(home_fd, ROLE_HOME, ROLE_AUTH,
+	    &message)) == ERR_OK) {
+		if (message.kind == MSG_OPENED)
+			opened(&message.body.request);
+		ipc_close_fds(&message);
+	}
+	if (e != ERR_OK && e != ERR_BUSY)
+		lose_home();
+}
+
+void
+auth_home_use(int fd, uint64_t tag)
+{
+	lose_home();
+	home_fd = fd;
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	auth_watch(fd, tag);
+}
