@@ -226,6 +226,8 @@ sync_uidlist(struct folder *f)
 	    O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
 	enum err e = ERR_OK;
 
+	if (fd < 0 && errno == ENOENT && folder_is_removed(f))
+		return ERR_NOTFOUND;
 	if (fd < 0 || fdatasync(fd) != 0) {
 		log_errno("mailbox %s: cannot sync dovecot-uidlist", f->name);
 		e = fs_err(errno);

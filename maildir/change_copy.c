@@ -134,6 +134,8 @@ link_one(struct folder *f, uint32_t uid, struct folder *to,
 	for (int attempt = 0; e == ERR_OK; attempt++) {
 		if (linkat(p.dir_fd, p.name, to->tmp_fd, tmp_name, 0) == 0)
 			return ERR_OK;
+		if (errno == ENOENT && folder_is_removed(to))
+			return ERR_NOTFOUND;
 		if (errno == ENOENT && attempt == 0) {
 			e = path_of_uid(f, uid, a, &p, rec, &ghost);
 			continue;

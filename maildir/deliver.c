@@ -37,6 +37,10 @@ deliver_begin(struct folder *f, struct deliver **d_out)
 	d->fd = openat(f->tmp_fd, d->tmp_name,
 	    O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
 	    f->acc->file_mode);
+	if (d->fd < 0 && errno == ENOENT && folder_is_removed(f)) {
+		free(d);
+		return ERR_NOTFOUND;
+	}
 	if (d->fd < 0) {
 		e = fs_err(errno);
 		log_errno("mailbox %s: cannot make a file in tmp/", f->name);

@@ -57,6 +57,14 @@ folder_unlock(struct folder *f)
 
 /* ---- directories ---- */
 
+bool
+folder_is_removed(const struct folder *f)
+{
+	struct stat st;
+
+	return fstat(f->tmp_fd, &st) == 0 && st.st_nlink == 0;
+}
+
 static enum err
 open_sub(struct folder *f, const char *name, bool make, int *fd_out)
 {

@@ -86,6 +86,12 @@ void folder_unlock(struct folder *f);
 enum err folder_open_id(struct account *acc, uint32_t id,
     struct folder **folder_out);
 
+/*
+ * Whether its directories were removed: somebody deleted the mailbox, and nothing can
+ * be made in it any more (ENOENT). For maildir/ only.
+ */
+bool folder_is_removed(const struct folder *f);
+
 /* Remembers a change of ours, so that sync keeps quiet about it. */
 void folder_note_own(struct folder *f, uint64_t modseq);
 

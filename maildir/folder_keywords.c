@@ -115,6 +115,25 @@ known_bits(const struct keywords *k, const struct span *names, size_t n,
 	return missing;
 }
 
+/* Under the folder lock: before its directories go, a mailbox is marked. */
+static enum err
+refuse_deleted(struct folder *f)
+{
+	struct folder_rec r;
+	struct arena a = { 0 };
+	struct db_txn *t;
+	enum err e;
+
+	if ((e = db_begin(f->acc->db, false, &t)) != ERR_OK)
+		return e;
+	e = rec_get(t, f->id, &a, &r);
+	db_abort(&t);
+	arena_free(&a);
+	/* Sessions that have it open go on until they are told. */
+	return e == ERR_OK && r.flags & REC_DELETED && !f->selected ?
+	    ERR_NOTFOUND : e;
+}
+
 /* With folder lock and dotlock: adds what is missing to file and record. */
 static enum err
 add_names(struct folder *f, const struct span *names, size_t n, uint64_t *bits)
@@ -183,7 +202,8 @@ folder_keywords(struct folder *f, const struct span *names, size_t n,
 		return ERR_PERM;
 	if ((e = folder_lock(f)) != ERR_OK)
 		return e;
-	if ((e = uidlist_lock(f->control_fd)) == ERR_OK) {
+	if ((e = refuse_deleted(f)) == ERR_OK &&
+	    (e = uidlist_lock(f->control_fd)) == ERR_OK) {
 		e = add_names(f, names, n, bits_out);
 		uidlist_unlock(f->control_fd);
 	}

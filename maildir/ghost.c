@@ -15,6 +15,7 @@
 #include "common/arena.h"
 #include "common/fsutil.h"
 #include "common/killpoint.h"
+#include "common/lock.h"
 #include "common/log.h"
 #include "maildir/account.h"
 #include "maildir/folder.h"
@@ -24,7 +25,7 @@
 #include "maildir/presence.h"
 #include "maildir/scan.h"
 
-enum { BATCH = 500, RENAMES = 64 };
+enum { WRITERS_WAIT_MS = 5000, BATCH = 500, RENAMES = 64 };
 
 void
 ghost_name(uint32_t uid, struct span base, char out[300])
@@ -297,6 +298,24 @@ ghost_late_renames(struct account *acc, uint32_t folder_id)
 
 /* ---- deleted mailboxes ---- */
 
+/*
+ * Who has the folder's lock now may not know that it is deleted, and is in the middle
+ * of adding to it. Who takes the lock later reads so first.
+ */
+static void
+wait_for_writers(struct account *acc, uint32_t folder_id)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "loft/deleted/%u/cur", folder_id);
+	if (fs_open_dir(acc->root_fd, path, &fd) != ERR_OK)
+		return;
+	if (lock_file(fd, true, WRITERS_WAIT_MS, path) == ERR_OK)
+		lock_release(fd);
+	close(fd);
+}
+
 void
 ghost_drop_folder(struct account *acc, uint32_t folder_id)
 {
@@ -319,6 +338,7 @@ ghost_drop_folder(struct account *acc, uint32_t folder_id)
 	if (e != ERR_OK || !(r.flags & REC_DELETED) || min != UINT64_MAX)
 		return;
 	snprintf(path, sizeof(path), "loft/deleted/%u", folder_id);
+	wait_for_writers(acc, folder_id);
 	if (fs_remove_tree(acc->root_fd, path) != ERR_OK)
 		return;
 	KILL_POINT("deleted-removed");

@@ -217,5 +217,7 @@ cmd_append(struct session *s, struct cursor *in, bool by_uid)
 		return e;
 	e = append(s, in, &ap, to);
 	folder_close(&to);
-	return e;
+	/* Deleted while the message came in. */
+	return e == ERR_NOTFOUND ?
+	    mailbox_missing(s, ap.mailbox, "TRYCREATE") : e;
 }

@@ -40,6 +40,15 @@ read_arguments(struct session *s, struct cursor *in, bool by_uid,
 	    mailbox_missing(s, storage, "TRYCREATE") : e;
 }
 
+/* A target that was deleted meanwhile is one that is not there. */
+static void
+close_target(struct session *s, struct folder **to, enum err e)
+{
+	if (*to != NULL && e == ERR_NOTFOUND)
+		status_set(s, "TRYCREATE", NULL);
+	folder_close(to);
+}
+
 /*
  * RFC 2180 4.4.1: nothing is copied when a message that is named was expunged.
  */
@@ -89,7 +98,7 @@ cmd_copy(struct session *s, struct cursor *in, bool by_uid)
 	if (r.n > 0)
 		status_set(s, copyuid(s, &r), NULL);
 out:
-	folder_close(&to);
+	close_target(s, &to, e);
 	return e;
 }
 
@@ -119,6 +128,6 @@ cmd_move(struct session *s, struct cursor *in, bool by_uid)
 		resp_put(s, "] Moved UIDs.\r\n");
 	}
 out:
-	folder_close(&to);
+	close_target(s, &to, e);
 	return e;
 }
