@@ -121,47 +121,47 @@ copy_bytes(struct folder *to, int fd, const char *tmp_name)
 	return e;
 }
 
+struct linking {
+	struct folder *to;
+	const char *tmp_name;
+};
+
+static int
+link_it(const struct file_path *p, void *ctx)
+{
+	const struct linking *l = ctx;
+
+	return linkat(p->dir_fd, p->name, l->to->tmp_fd, l->tmp_name, 0) == 0 ?
+	    0 : errno;
+}
+
 /* One file into tmp/ of the destination, by link where that works. */
 static enum err
 link_one(struct folder *f, uint32_t uid, struct folder *to,
     const char *tmp_name, struct arena *a, struct record *rec)
 {
-	struct file_path p;
+	struct linking l = { to, tmp_name };
 	bool ghost;
-	enum err e = path_of_uid(f, uid, a, &p, rec, &ghost);
-	int fd;
+	int fd, error;
+	enum err e = path_use(f, uid, a, link_it, &l, rec, &ghost, &error);
 
-	for (int attempt = 0; e == ERR_OK; attempt++) {
-		if (linkat(p.dir_fd, p.name, to->tmp_fd, tmp_name, 0) == 0)
-			return ERR_OK;
-		if (errno == ENOENT && folder_is_removed(to))
-			return ERR_NOTFOUND;
-		if (errno == ENOENT && attempt == 0) {
-			e = path_of_uid(f, uid, a, &p, rec, &ghost);
-			continue;
-		}
-		if (errno == ENOENT && attempt == 1) {
-			e = path_find_again(f, uid, a, false, &p, rec, &ghost);
-			continue;
-		}
-		if (errno == ENOENT)
-			return ERR_GONE;
-		if (errno != EXDEV && errno != EMLINK && errno != EPERM &&
-		    errno != EOPNOTSUPP) {
-			log_errno("mailbox %s: cannot link message %u",
-			    f->name, uid);
-			return fs_err(errno);
-		}
-		if ((e = folder_open_message(f, uid, &fd)) != ERR_OK)
-			return e;
-		if ((e = copy_bytes(to, fd, tmp_name)) != ERR_OK) {
-			log_errno("mailbox %s: cannot copy message %u",
-			    f->name, uid);
-			unlinkat(to->tmp_fd, tmp_name, 0);
-		}
-		close(fd);
+	if (e == ERR_GONE && folder_is_removed(to))
+		return ERR_NOTFOUND;
+	if (e != ERR_IO || error == 0)
 		return e;
+	if (error != EXDEV && error != EMLINK && error != EPERM &&
+	    error != EOPNOTSUPP) {
+		errno = error;
+		log_errno("mailbox %s: cannot link message %u", f->name, uid);
+		return fs_err(error);
 	}
+	if ((e = folder_open_message(f, uid, &fd)) != ERR_OK)
+		return e;
+	if ((e = copy_bytes(to, fd, tmp_name)) != ERR_OK) {
+		log_errno("mailbox %s: cannot copy message %u", f->name, uid);
+		unlinkat(to->tmp_fd, tmp_name, 0);
+	}
+	close(fd);
 	return e;
 }
 
@@ -302,8 +302,8 @@ find_all(struct moving *m, const uint32_t *uids, size_t n, size_t *n_gone)
 		e = path_of_uid(m->f, uids[i], m->a, &p, &rec, &ghost);
 		if (e == ERR_OK && !ghost && faccessat(p.dir_fd, p.name, F_OK,
 		    AT_SYMLINK_NOFOLLOW) != 0)
-			e = path_find_again(m->f, uids[i], m->a, true, &p,
-			    &rec, &ghost);
+			e = path_find_again(m->f, uids[i], m->a, &p, &rec,
+			    &ghost);
 		if (e == ERR_GONE || (e == ERR_OK && ghost)) {
 			/* Who renamed it has won: it is not ours to move. */
 			(*n_gone)++;

@@ -1,6 +1,7 @@
 /* Where a message's file is. */
 #include "maildir/folder_path.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "maildir/account.h"
@@ -71,11 +72,53 @@ path_of_uid(const struct folder *f, uint32_t uid, struct arena *a,
 	return e == ERR_NOTFOUND ? ERR_GONE : e;
 }
 
+/* One try. ERR_NOTFOUND: no such file; ERR_GONE: no such message. */
+static enum err
+try_use(struct folder *f, uint32_t uid, struct arena *a,
+    int (*use)(const struct file_path *p, void *ctx), void *ctx,
+    struct record *rec_out, bool *ghost_out, int *error_out)
+{
+	struct file_path p;
+	enum err e = path_of_uid(f, uid, a, &p, rec_out, ghost_out);
+
+	if (e != ERR_OK || (*error_out = use(&p, ctx)) == 0)
+		return e;
+	return *error_out == ENOENT ? ERR_NOTFOUND : ERR_IO;
+}
+
 enum err
-path_find_again(struct folder *f, uint32_t uid, struct arena *a, bool locked,
+path_use(struct folder *f, uint32_t uid, struct arena *a,
+    int (*use)(const struct file_path *p, void *ctx), void *ctx,
+    struct record *rec_out, bool *ghost_out, int *error_out)
+{
+	enum err e = ERR_NOTFOUND, lock;
+
+	*error_out = 0;
+	for (int attempt = 0; attempt < 2 && e == ERR_NOTFOUND; attempt++)
+		e = try_use(f, uid, a, use, ctx, rec_out, ghost_out, error_out);
+	if (e != ERR_NOTFOUND)
+		return e;
+	/* Where flags change all the time no name is good for long. */
+	*error_out = 0;
+	if ((lock = folder_lock(f)) != ERR_OK)
+		return lock;
+	e = try_use(f, uid, a, use, ctx, rec_out, ghost_out, error_out);
+	for (int attempt = 0; attempt < 3 && e == ERR_NOTFOUND; attempt++) {
+		/* Another program renamed it, or took it away. */
+		*error_out = 0;
+		if ((e = scan_folder(f, SCAN_ALL, true)) == ERR_OK)
+			e = try_use(f, uid, a, use, ctx, rec_out, ghost_out,
+			    error_out);
+	}
+	folder_unlock(f);
+	return e == ERR_NOTFOUND ? ERR_GONE : e;
+}
+
+enum err
+path_find_again(struct folder *f, uint32_t uid, struct arena *a,
     struct file_path *out, struct record *rec_out, bool *ghost_out)
 {
-	enum err e = scan_folder(f, SCAN_ALL, locked);
+	enum err e = scan_folder(f, SCAN_ALL, true);
 
 	if (e != ERR_OK)
 		return e;

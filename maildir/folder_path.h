@@ -28,11 +28,20 @@ enum err path_of_uid(const struct folder *f, uint32_t uid, struct arena *a,
     struct file_path *out, struct record *rec_out, bool *ghost_out);
 
 /*
- * The file is not where the state says: lists the folder, then looks again.
- * Errors: ERR_GONE.
+ * Does something with a message's file by its name: use() returns 0 or an errno. Where
+ * that is ENOENT the name is looked up again, at last under the folder's lock and after
+ * a listing, so that neither sessions that change flags nor other programs can make a
+ * message seem gone. Errors: ERR_GONE; ERR_IO use() failed otherwise, not logged.
+ */
+enum err path_use(struct folder *f, uint32_t uid, struct arena *a,
+    int (*use)(const struct file_path *p, void *ctx), void *ctx,
+    struct record *rec_out, bool *ghost_out, int *error_out);
+
+/*
+ * The file is not where the state says: lists the folder, then looks again. Needs the
+ * folder lock. Errors: ERR_GONE.
  */
 enum err path_find_again(struct folder *f, uint32_t uid, struct arena *a,
-    bool locked, struct file_path *out, struct record *rec_out,
-    bool *ghost_out);
+    struct file_path *out, struct record *rec_out, bool *ghost_out);
 
 #endif

@@ -84,21 +84,23 @@ add_cached(struct db_txn *t, const struct folder *f, unsigned want,
 	return ERR_OK;
 }
 
+static int
+stat_it(const struct file_path *p, void *ctx)
+{
+	return fstatat(p->dir_fd, p->name, ctx, AT_SYMLINK_NOFOLLOW) == 0 ? 0 :
+	    errno;
+}
+
 /* One stat for what nobody asked about this message before. */
 static void
 add_stat(struct folder *f, struct message_info *m, struct arena *a)
 {
-	struct file_path p;
 	struct stat st;
 	bool ghost;
-	enum err e = path_of_uid(f, m->uid, a, &p, NULL, &ghost);
+	int error;
 
-	if (e == ERR_OK && fstatat(p.dir_fd, p.name, &st,
-	    AT_SYMLINK_NOFOLLOW) != 0 && (e = path_find_again(f, m->uid, a,
-	    false, &p, NULL, &ghost)) == ERR_OK && fstatat(p.dir_fd, p.name,
-	    &st, AT_SYMLINK_NOFOLLOW) != 0)
-		e = ERR_GONE;
-	if (e != ERR_OK) {
+	if (path_use(f, m->uid, a, stat_it, &st, NULL, &ghost, &error) !=
+	    ERR_OK) {
 		m->gone = true;
 		return;
 	}
@@ -162,36 +164,38 @@ folder_read(struct folder *f, const uint32_t *uids, size_t n, unsigned want,
 	return e == ERR_CORRUPT ? ERR_UNAVAIL : e;
 }
 
+struct opening {
+	int fd;
+	char name[400];		/* for the log */
+};
+
+static int
+open_it(const struct file_path *p, void *ctx)
+{
+	struct opening *o = ctx;
+
+	memcpy(o->name, p->name, sizeof(o->name));
+	o->fd = openat(p->dir_fd, p->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW |
+	    O_NOCTTY | O_NONBLOCK);	/* a pipe must not hold us */
+	return o->fd >= 0 ? 0 : errno;
+}
+
 enum err
 folder_open_message(struct folder *f, uint32_t uid, int *fd_out)
 {
 	struct arena a = { 0 };
-	struct file_path p;
+	struct opening o = { .fd = -1 };
 	bool ghost;
-	enum err e;
+	int error;
+	enum err e = path_use(f, uid, &a, open_it, &o, NULL, &ghost, &error);
 
-	*fd_out = -1;
-	e = path_of_uid(f, uid, &a, &p, NULL, &ghost);
-	for (int attempt = 0; e == ERR_OK; attempt++) {
-		*fd_out = openat(p.dir_fd, p.name,
-		    O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY |
-		    O_NONBLOCK);	/* a pipe must not hold us */
-		if (*fd_out >= 0)
-			break;
-		if (errno != ENOENT) {
-			log_errno("mailbox %s: cannot open message %u (%s)",
-			    f->name, uid, log_text(span_of(p.name)));
-			e = fs_err(errno);
-		} else if (attempt == 0) {
-			/* Renamed between the look and the open, by one of us. */
-			e = path_of_uid(f, uid, &a, &p, NULL, &ghost);
-		} else if (attempt == 1) {
-			e = path_find_again(f, uid, &a, false, &p, NULL,
-			    &ghost);
-		} else {
-			e = ERR_GONE;
-		}
+	if (e == ERR_IO && error != 0) {
+		errno = error;
+		log_errno("mailbox %s: cannot open message %u (%s)", f->name,
+		    uid, log_text(span_of(o.name)));
+		e = fs_err(error);
 	}
+	*fd_out = o.fd;
 	arena_free(&a);
 	return e;
 }
