@@ -190,6 +190,12 @@ void folder_cache_flush(struct folder *f);
 enum err folder_keywords(struct folder *f, const struct span *names, size_t n,
     bool create, uint64_t *bits_out);
 
+/*
+ * Makes sure that f->keywords has the names of these bits, which others may have made
+ * since the last look. True: f->keywords changed, and the client should hear of it.
+ */
+bool folder_know_keywords(struct folder *f, uint64_t bits);
+
 /* ---- mailboxes ---- */
 
 /*

@@ -41,6 +41,26 @@ folder_keywords_take(struct folder *f, const struct folder_rec *r)
 	return true;
 }
 
+bool
+folder_know_keywords(struct folder *f, uint64_t bits)
+{
+	struct folder_rec r;
+	struct arena a = { 0 };
+	struct db_txn *t;
+	bool changed = false;
+
+	for (unsigned i = 0; i < f->keywords.n; i++)
+		if (f->keywords.name[i].n > 0)
+			bits &= ~((uint64_t)1 << i);
+	if (bits == 0 || db_begin(f->acc->db, false, &t) != ERR_OK)
+		return false;
+	if (rec_get(t, f->id, &a, &r) == ERR_OK)
+		changed = folder_keywords_take(f, &r);
+	db_abort(&t);
+	arena_free(&a);
+	return changed;
+}
+
 /* Puts the file's names into the record's; true when something changed. */
 static bool
 merge(struct folder_rec *r, const struct keywords *file)
@@ -195,6 +215,10 @@ folder_keywords(struct folder *f, const struct span *names, size_t n,
 	enum err e;
 
 	if (known_bits(&f->keywords, names, n, bits_out) == 0)
+		return ERR_OK;
+	/* Perhaps another session has made them meanwhile. */
+	if (folder_know_keywords(f, UINT64_MAX) &&
+	    known_bits(&f->keywords, names, n, bits_out) == 0)
 		return ERR_OK;
 	if (!create)
 		return ERR_NOTFOUND;

@@ -193,6 +193,20 @@ mark_seen(struct fetch *f, size_t n)
 	}
 }
 
+/* Between two responses. */
+static void
+know_keywords(struct fetch *f, size_t n)
+{
+	uint64_t keywords = 0;
+
+	for (size_t i = 0; i < n; i++)
+		keywords |= f->info[i].keywords;
+	if (keywords == 0)
+		return;
+	fetch_write_flush(&f->out);
+	sync_know_keywords(f->s, keywords);
+}
+
 static enum err
 fetch_slice(struct fetch *f, const uint32_t *uids, size_t n)
 {
@@ -209,6 +223,7 @@ fetch_slice(struct fetch *f, const uint32_t *uids, size_t n)
 		return e;
 	if (needs & SETS_SEEN && !f->s->folder->read_only)
 		mark_seen(f, n);
+	know_keywords(f, n);
 	for (size_t i = 0; i < n; i++) {
 		if (conn_is_dead(f->s->conn))
 			return ERR_IO;

@@ -182,6 +182,7 @@ cmd_search(struct session *s, struct cursor *in, bool by_uid)
 	struct search q = { .s = s, .by_uid = by_uid };
 	enum err e;
 
+	sync_know_keywords(s, UINT64_MAX);
 	e = search_parse(in, &s->view, &s->folder->keywords, &q.program);
 	if (e == ERR_CHARSET)
 		status_set(s, search_charsets(&s->command), NULL);

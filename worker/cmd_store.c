@@ -60,12 +60,12 @@ find_keywords(struct session *s, const struct store *st, uint64_t *bits)
 		return ERR_OK;
 	e = folder_keywords(s->folder, st->list.keyword, st->list.n_keywords,
 	    st->op != STORE_REMOVE, bits);
+	if (s->folder->keywords_gen != before)
+		sync_write_flag_lists(s);
 	if (e == ERR_NOTFOUND && st->op == STORE_REMOVE)
 		return ERR_OK;
 	if (e == ERR_LIMIT)
 		status_set(s, NULL, "Too many keywords in this mailbox.");
-	if (e == ERR_OK && s->folder->keywords_gen != before)
-		sync_write_flag_lists(s);
 	return e;
 }
 

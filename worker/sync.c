@@ -44,9 +44,17 @@ sync_write_flag_lists(struct session *s)
 }
 
 void
+sync_know_keywords(struct session *s, uint64_t keywords)
+{
+	if (folder_know_keywords(s->folder, keywords))
+		sync_write_flag_lists(s);
+}
+
+void
 sync_write_flags(struct session *s, uint32_t seq, uint32_t uid,
     uint32_t flags, uint64_t keywords)
 {
+	sync_know_keywords(s, keywords);
 	resp_put(s, "* ");
 	resp_number(s, seq);
 	if (s->by_uid) {

@@ -47,6 +47,13 @@ void sync_write_flags(struct session *s, uint32_t seq, uint32_t uid,
     uint32_t flags, uint64_t keywords);
 
 /*
+ * Keywords that are about to be shown: the client hears of new ones first, and
+ * none is left out because another session made it a moment ago. Never within a
+ * response.
+ */
+void sync_know_keywords(struct session *s, uint64_t keywords);
+
+/*
  * "FLAGS (...)" and "OK [PERMANENTFLAGS (...)]", as SELECT and a new keyword
  * need.
  */
