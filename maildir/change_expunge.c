@@ -67,7 +67,8 @@ remove_records(struct db_txn *t, struct folder *f, const uint32_t *uids,
 	if ((e = rec_get(t, f->id, &a, &r)) != ERR_OK ||
 	    (e = presence_look(t, f->acc, f->id, &others, &min)) != ERR_OK)
 		goto out;
-	removal->ghosts = others > 0;
+	/* What became a ghost is one, if all others left just now. */
+	removal->ghosts |= others > 0;
 	removal->modseq = rec_next_modseq(&r);
 	if ((e = index_update(t, &r, uids, n, remove_one, &m)) != ERR_OK ||
 	    (e = m.e) != ERR_OK)
@@ -232,6 +233,7 @@ expunge_locked(struct folder *f, const uint32_t *uids, size_t n,
 			memcpy(all, *done_out, *n_done * sizeof(*all));
 		*done_out = all;
 		before = *n_done;
+		removal.ghosts = ghosts;
 		e = take_out(f, v, n_victims, ghosts, *done_out, n_done,
 		    &missing);
 		KILL_POINT("expunge-renamed");

@@ -15,7 +15,8 @@ struct folder;
 struct removal {
 	struct record *rec;	/* for callers; not used here */
 	int64_t before;		/* cur/'s mtime before the renames */
-	bool ghosts;		/* out: other sessions may name them still */
+	bool ghosts;		/* in: the files are ghosts by now; out: or
+				 * have to be, for others have the folder open */
 	uint64_t modseq;	/* out: of the expunge */
 };
 

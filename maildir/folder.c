@@ -433,8 +433,13 @@ enter(struct folder *f, struct folder_snapshot *snap)
 	struct db_txn *t;
 	enum err e;
 
-	if ((e = account_write(f->acc, &t)) != ERR_OK)
+	/* Nobody expunges meanwhile, thinking that we are not here. */
+	if ((e = folder_lock(f)) != ERR_OK)
 		return e;
+	if ((e = account_write(f->acc, &t)) != ERR_OK) {
+		folder_unlock(f);
+		return e;
+	}
 	if ((e = rec_get(t, f->id, &a, &r)) == ERR_OK &&
 	    r.flags & REC_DELETED)
 		e = ERR_NOTFOUND;
@@ -452,12 +457,13 @@ enter(struct folder *f, struct folder_snapshot *snap)
 		}
 	}
 	arena_free(&a);
-	if (e != ERR_OK) {
+	if (e == ERR_OK)
+		e = db_commit(&t);
+	else
 		db_abort(&t);
-		return e;
-	}
-	f->selected = true;
-	return db_commit(&t);
+	folder_unlock(f);
+	f->selected = e == ERR_OK;
+	return e;
 }
 
 enum err
