@@ -34,11 +34,14 @@ crit_enter(enum crit_kind kind)
 	held[kind]++;
 	if (slot == NULL)
 		return;
+	now = clock_mono_ms();
+	if (now == 0)
+		now = 1;
+	if (kind == CRIT_TXN && held[CRIT_TXN] == 1)
+		atomic_store(&slot->txn_since_ms, now);
 	atomic_store(&slot->kind, (uint32_t)current());
-	if (outermost) {
-		now = clock_mono_ms();
-		atomic_store(&slot->since_ms, now == 0 ? 1 : now);
-	}
+	if (outermost)
+		atomic_store(&slot->since_ms, now);
 }
 
 void
@@ -49,6 +52,8 @@ crit_leave(enum crit_kind kind)
 	held[kind]--;
 	if (slot == NULL)
 		return;
+	if (held[CRIT_TXN] == 0)
+		atomic_store(&slot->txn_since_ms, 0);
 	if (current() == CRIT_NONE)
 		atomic_store(&slot->since_ms, 0);
 	atomic_store(&slot->kind, (uint32_t)current());

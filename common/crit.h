@@ -12,10 +12,12 @@ enum crit_kind { CRIT_NONE, CRIT_TXN, CRIT_LOCK };
 
 /*
  * One per process, in the pool's scoreboard. since_ms: clock_mono_ms() at the
- * outermost crit_enter, 0 outside.
+ * outermost crit_enter, 0 outside. txn_since_ms: the same of the outermost TXN alone,
+ * because who waited for the writer's lock must not be taken for one who held it.
  */
 struct crit_slot {
 	_Atomic uint64_t since_ms;
+	_Atomic uint64_t txn_since_ms;
 	_Atomic uint32_t kind;
 };
 

@@ -79,10 +79,10 @@ static int
 allow_arguments(scmp_filter_ctx f, unsigned profiles)
 {
 	struct scmp_arg_cmp no_exec = SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0);
-	struct scmp_arg_cmp local = SCMP_A0(SCMP_CMP_EQ, AF_UNIX);
-	struct scmp_arg_cmp probe = SCMP_A1(SCMP_CMP_EQ, 0);
-	struct scmp_arg_cmp ask = SCMP_A2(SCMP_CMP_EQ, 0);
-	struct scmp_arg_cmp fionread = SCMP_A1(SCMP_CMP_EQ, FIONREAD);
+	struct scmp_arg_cmp local = SCMP_A0(SCMP_CMP_EQ, AF_UNIX, 0);
+	struct scmp_arg_cmp probe = SCMP_A1(SCMP_CMP_EQ, 0, 0);
+	struct scmp_arg_cmp ask = SCMP_A2(SCMP_CMP_EQ, 0, 0);
+	struct scmp_arg_cmp fionread = SCMP_A1(SCMP_CMP_EQ, FIONREAD, 0);
 	int r;
 
 	if ((r = seccomp_rule_add_array(f, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,

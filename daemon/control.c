@@ -276,6 +276,10 @@ run(struct master *m, struct client *c, char **word, size_t n)
 			buf_clear(&out);
 			out = failed;
 		}
+	} else if (strcmp(word[0], "log") == 0 && n > 1 &&
+	    strcmp(word[1], "reopen") == 0) {
+		buf_adds(&out, master_reopen_log(m) == ERR_OK ? "+\n" :
+		    "-73\nthe log cannot be opened\n");
 	} else if (strcmp(word[0], "stop") == 0) {
 		buf_adds(&out, "+\n");
 		master_stop(m, n > 1 && strcmp(word[1], "now") == 0);

@@ -29,6 +29,7 @@ usage(void)
 	    "  kick USER              end a user's sessions\n"
 	    "  reload                 read the configuration again\n"
 	    "  stop [now]             end orderly, or at once\n"
+	    "  log reopen             write to a new log file\n"
 	    "  auth test USER [PASS]  would this login succeed?\n"
 	    "  config [-n]            the configuration in force (-n: what is "
 	    "not default)\n"

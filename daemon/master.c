@@ -308,6 +308,19 @@ master_reload(struct master *m, struct buf *text)
 	return ERR_OK;
 }
 
+enum err
+master_reopen_log(struct master *m)
+{
+	enum err e;
+
+	if ((e = master_open_log(m->cfg)) != ERR_OK)
+		return e;
+	children_reconfigure(m, m->cfg);
+	/* Sessions keep the file they have; new ones get it from a new pool. */
+	return m->stopping || m->next_cfg != NULL ? ERR_OK :
+	    children_start_pool(m, m->cfg);
+}
+
 void
 master_stop(struct master *m, bool now)
 {
@@ -357,8 +370,8 @@ hear_signals(struct master *m)
 				log_debug("nothing was changed");
 			break;
 		case SIGUSR1:
-			if (master_open_log(m->cfg) == ERR_OK)
-				children_reconfigure(m, m->cfg);
+			if (master_reopen_log(m) != ERR_OK)
+				log_error("the old log stays open");
 			break;
 		case SIGQUIT:
 			master_stop(m, true);

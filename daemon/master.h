@@ -64,6 +64,9 @@ int master_inetd(const char *config_path);
  * problems, appended to `text`; ERR_IO. The old one stays then. */
 enum err master_reload(struct master *m, struct buf *text);
 
+/* The log file anew, after it was moved away. Errors: ERR_PERM, ERR_IO (logged). */
+enum err master_reopen_log(struct master *m);
+
 /* Begins an orderly stop, or an immediate one. */
 void master_stop(struct master *m, bool now);
 

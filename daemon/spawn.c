@@ -53,10 +53,11 @@ become(const char *path, const char *const *argv, const int *fds,
 	for (size_t i = 0; i < n_fds; i++)
 		safe[i] = fds[i] < 0 ? -1 :
 		    fcntl(fds[i], F_DUPFD, SAFE_FD);
-	if (in_fd >= 0) {
-		dup2(in_fd, STDIN_FILENO);
-		dup2(in_fd, STDOUT_FILENO);
-	}
+	/* A terminal is nothing for those who hear strangers. */
+	if (in_fd < 0)
+		in_fd = open("/dev/null", O_RDWR);
+	dup2(in_fd, STDIN_FILENO);
+	dup2(in_fd, STDOUT_FILENO);
 	for (size_t i = 0; i < n_fds; i++) {
 		if (safe[i] < 0)
 			close(3 + (int)i);

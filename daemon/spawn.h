@@ -14,8 +14,8 @@ struct spawn_identity {
 
 /*
  * Starts `path` with these arguments (NULL-terminated), a small environment and a
- * process group of its own. fds[i] becomes descriptor 3 + i (-1: closed), 0 to 2
- * stay (in_fd, unless -1, becomes 0 and 1), all others are closed. who: the identity to
+ * process group of its own. fds[i] becomes descriptor 3 + i (-1: closed),
+ * in_fd (-1: /dev/null) 0 and 1, 2 stays, all others are closed. who: the identity to
  * take before, NULL: ours.
  * Errors: ERR_IO (logged). That the program could not be executed shows in its exit
  * status, 127.

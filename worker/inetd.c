@@ -37,6 +37,7 @@ inetd_main(int argc, char **argv)
 	charset_init();
 	account_prepare();
 	v.tls = serve_tls(cfg);
+	serve_forget_secrets(cfg);
 	if (serve_identity(cfg, &v) != ERR_OK)
 		return 78;
 	if (cfg->confinement != CONFINEMENT_OFF && sandbox_allow(

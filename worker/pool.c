@@ -233,6 +233,17 @@ is_stopped(pid_t pid)
 	return end != NULL && end[1] == ' ' && (end[2] == 'T' || end[2] == 't');
 }
 
+static bool
+is_overdue(uint64_t since_ms, uint64_t now_ms)
+{
+	return since_ms != 0 && since_ms <= now_ms &&
+	    now_ms - since_ms >= HUNG_MS;
+}
+
+/*
+ * A transaction is short whatever happens. Somebody with a lock may be waiting for
+ * one himself: he is only killed when he does not run.
+ */
 static void
 kill_the_hung(struct pool *p)
 {
@@ -240,22 +251,18 @@ kill_the_hung(struct pool *p)
 
 	for (size_t i = 0; i < p->top; i++) {
 		struct crit_slot *crit;
-		uint64_t since;
 		bool in_txn;
 
 		if (p->pid[i] == 0)
 			continue;
 		crit = &scoreboard_slot(p->board, i)->crit;
-		since = atomic_load(&crit->since_ms);
-		if (since == 0 || since > now || now - since < HUNG_MS)
+		in_txn = is_overdue(atomic_load(&crit->txn_since_ms), now);
+		if (!in_txn && !(is_overdue(atomic_load(&crit->since_ms),
+		    now) && is_stopped(p->pid[i])))
 			continue;
-		in_txn = atomic_load(&crit->kind) == CRIT_TXN;
-		if (!in_txn && !is_stopped(p->pid[i]))
-			continue;
-		log_error("worker %ld %s for %llu ms while others wait: "
-		    "killed", (long)p->pid[i], in_txn ?
-		    "was in a transaction" : "was stopped holding a lock",
-		    (unsigned long long)(now - since));
+		log_error("worker %ld %s while others wait: killed",
+		    (long)p->pid[i], in_txn ? "stays in a transaction" :
+		    "is stopped and holds a lock");
 		kill(p->pid[i], SIGKILL);
 		p->hung++;
 	}
@@ -554,6 +561,7 @@ pool_main(int argc, char **argv)
 	charset_init();
 	account_prepare();
 	serve.tls = serve_tls(cfg);
+	serve_forget_secrets(cfg);
 	if (serve.tls == NULL && serve.n_listen > serve.n_plain)
 		fatal("imaps listens, but certificate or key cannot be used");
 	if (serve_identity(cfg, &serve) != ERR_OK)

@@ -7,6 +7,7 @@
 
 #include "common/config.h"
 #include "common/crit.h"
+#include "common/digest.h"
 #include "common/ipc.h"
 #include "common/log.h"
 #include "common/place.h"
@@ -116,6 +117,27 @@ serve_tls(const struct config *cfg)
 		return NULL;
 	tls_warm_up(tls);
 	return tls;
+}
+
+/* The configuration's texts lie in its arena, which is ours to write to. */
+static void
+wipe(const char *text)
+{
+	if (text != NULL)
+		secret_wipe((char *)(uintptr_t)text, strlen(text));
+}
+
+void
+serve_forget_secrets(struct config *cfg)
+{
+	for (struct config_passdb *p = cfg->passdb; p != NULL; p = p->next) {
+		wipe(p->password);
+		p->password = "";
+	}
+	if (*cfg->ssl_key != '\0') {
+		wipe(cfg->ssl_key);
+		cfg->ssl_key = "";
+	}
 }
 
 enum err

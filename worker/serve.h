@@ -55,6 +55,9 @@ enum err serve_confine_session(struct session *s, const int *dir_fds,
 /* The TLS context, warmed up, or NULL: ssl = no, no certificate, or a bad one. */
 struct tls *serve_tls(const struct config *cfg);
 
+/* Wipes what no worker needs: passwords of passdbs, the private key's text. */
+void serve_forget_secrets(struct config *cfg);
+
 /*
  * Who workers will be (v->uid, v->gid): see place_worker. Without root: tries a
  * user namespace for the chroot. Errors: ERR_NOTFOUND (logged).

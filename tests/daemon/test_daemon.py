@@ -1,4 +1,5 @@
 """The processes: who may log in, what a reload, a crash and a stop cost."""
+import contextlib
 import os
 import re
 import signal
@@ -166,6 +167,21 @@ def test_a_broken_configuration_leaves_the_old_one(daemon):
     d.client("anna").ok("NOOP")
 
 
+def test_a_moved_log_is_opened_again(daemon):
+    d = daemon()
+    c = d.client("bert")
+    (d.dir / "log").rename(d.dir / "log.1")
+    old = d.pools()
+    d.ctl("log", "reopen")
+    wait_for("the new pool", lambda: set(d.pools()) - set(old))
+    d.client("anna")
+    d.wait_log("Login: user=<anna>")
+    with pytest.raises(Refused):
+        d.client().ok("LOGIN anna wrong")
+    d.wait_log("Password mismatch")
+    c.ok("NOOP")
+
+
 @pytest.mark.parametrize("role", ["auth", "home", "notify"])
 def test_a_killed_role_comes_back(daemon, role):
     d = daemon()
@@ -328,10 +344,9 @@ def test_nobody_waits_long_for_one_stopped_at_work(daemon):
         begin = time.monotonic()
         append(other)
         assert time.monotonic() - begin < 4
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.kill(worker, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
+        wait_for("its end", lambda: not is_alive(worker))
         busy.close()
         other.ok("NOOP")
 

@@ -20,13 +20,16 @@ the_outermost_pair_counts_and_the_strictest_kind(void **state)
 	since = s.since_ms;
 	assert_true(since != 0 && since <= clock_mono_ms());
 	assert_int_equal(s.kind, CRIT_LOCK);
+	assert_true(s.txn_since_ms == 0);
 	crit_enter(CRIT_TXN);
+	assert_true(s.txn_since_ms >= since);
 	assert_int_equal(s.kind, CRIT_TXN);
 	assert_true(s.since_ms == since);
 	crit_enter(CRIT_LOCK);
 	assert_int_equal(s.kind, CRIT_TXN);
 	crit_leave(CRIT_TXN);
 	assert_int_equal(s.kind, CRIT_LOCK);
+	assert_true(s.txn_since_ms == 0);
 	crit_leave(CRIT_LOCK);
 	assert_true(s.since_ms == since);
 	crit_leave(CRIT_LOCK);
