@@ -453,7 +453,11 @@ class Client:
         for u, new in zip(sources, targets):
             m = self.w.entry(validity, u)
             with self.w.lock:
+                # To a ghost an acknowledged STORE did not happen.
+                dead = self.w.may_be_dead(validity, u, run.end)
                 self.w.born(to, new, m.token, run.end,
+                            {f: [False, True] for f in FLAGS} if dead and
+                            verb == "COPY" else
                             self.w.possible(validity, u, run.start, run.end),
                             f"{run.start:.6f} {self.who}: {run.words}")
                 m.story.append(f"{run.start:.6f}-{run.end:.6f} {run.words}")

@@ -120,10 +120,11 @@ class World:
     # ---- messages ----
 
     def entry(self, validity, uid):
-        m = self.messages.get((validity, uid))
-        if m is None:
-            m = self.messages[validity, uid] = Message()
-        return m
+        with self.lock:
+            m = self.messages.get((validity, uid))
+            if m is None:
+                m = self.messages[validity, uid] = Message()
+            return m
 
     def meet(self, validity, uid, token):
         """Somebody says that this UID is this message."""
