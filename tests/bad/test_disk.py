@@ -94,6 +94,9 @@ def set_modes(path, directory, file):
 def test_read_only_mailbox(server, user, account):
     """No right to write in the folder: it can be read, and says READ-ONLY."""
     path = account.path("Birds")
+    # A name that is not spelled as we would, and cannot be spelled anew.
+    found = account.by_uid("Birds", 2)
+    os.rename(found, found.replace(":2,", ":2,SRF"))
     set_modes(path, 0o500, 0o400)
     try:
         c = server.client(user)
