@@ -202,16 +202,19 @@ class Client:
                 self.expect_gone(run)
 
     def select(self, box, read_only=False):
+        before, volatile = self.volatile, box not in self.w.boxes
         self.gone()
         self.new_validity = None
         start = now()
-        self.volatile = box not in self.w.boxes
+        # The one before may be deleted just now.
+        self.volatile = before or volatile
         self.box = box
-        if not self.volatile:
+        if not volatile:
             largest = self.w.largest(self.w.boxes[box], start)
         run = self.do(f"{'EXAMINE' if read_only else 'SELECT'} {box}")
+        self.volatile = volatile
         if run.status != "OK":
-            if not self.volatile:
+            if not volatile:
                 self.fail(f"{run.words}: {run.status} {run.text!r}")
             self.gone()
             return False
