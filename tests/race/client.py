@@ -194,7 +194,8 @@ class Client:
 
     def know(self):
         """UIDs, tokens and flags of what is new."""
-        first = next((i for i, u in enumerate(self.uids) if u is None), None)
+        first = next((i for i, u in enumerate(self.uids) if u is None or
+                      self.w.entry(self.validity, u).token is None), None)
         if first is not None:
             run = self.do(f"FETCH {first + 1}:{len(self.uids)} "
                           "(UID FLAGS BODY.PEEK[HEADER.FIELDS (SUBJECT)])")
@@ -429,7 +430,7 @@ class Client:
         except Closed:
             for u in uids:
                 token = self.w.entry(validity, u).token
-                if target:
+                if target and token:
                     self.w.unsure(target, token)
                 if verb == "MOVE":
                     with self.w.lock:

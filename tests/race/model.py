@@ -134,7 +134,7 @@ class World:
                 m.token = token
                 m.death = min(m.death,
                               self.marked.get((validity, token), NEVER))
-            elif m.token != token:
+            elif token not in (None, m.token):
                 self.fail(f"UID {uid} of {validity} was {m.token}, "
                           f"is {token}")
             return m

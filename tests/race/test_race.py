@@ -10,6 +10,7 @@ import os
 import pathlib
 import random
 import re
+import shutil
 import signal
 import sys
 import threading
@@ -169,6 +170,13 @@ class Race:
         self.swept()
         for name, (_, rows, _) in again.items():
             self.check_disk(name, rows)
+        # The Maildir is the truth: without the state it is all the same.
+        shutil.rmtree(pathlib.Path(self.maildir.root) / "loft")
+        c = self.fresh()
+        rebuilt = stock(c)
+        c.logout()
+        assert {n: v[:2] for n, v in rebuilt.items()} == \
+            {n: v[:2] for n, v in final.items()}, "not the same when rebuilt"
 
     def check_boxes(self, names):
         assert names <= set(self.w.volatile), names
@@ -263,7 +271,6 @@ def race_in_tunnel(**kw):
 
 
 def drop(t):
-    import shutil
     if "LOFT_TEST_KEEP" not in os.environ:
         shutil.rmtree(t.dir, ignore_errors=True)
 
