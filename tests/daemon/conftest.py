@@ -1,3 +1,4 @@
+import os
 import pathlib
 import shutil
 import sys
@@ -34,4 +35,7 @@ def daemon(kind):
         try:
             d.stop()
         finally:
-            shutil.rmtree(d.dir, ignore_errors=True)
+            if os.environ.get("LOFT_TEST_KEEP"):
+                print("kept:", d.dir, d.log()[-3000:])
+            else:
+                shutil.rmtree(d.dir, ignore_errors=True)

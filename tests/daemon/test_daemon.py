@@ -173,7 +173,8 @@ def test_a_moved_log_is_opened_again(daemon):
     (d.dir / "log").rename(d.dir / "log.1")
     old = d.pools()
     d.ctl("log", "reopen")
-    wait_for("the new pool", lambda: set(d.pools()) - set(old))
+    wait_for("the old pool to retire",
+             lambda: d.status()[old[0]][2] == "retiring")
     d.client("anna")
     d.wait_log("Login: user=<anna>")
     with pytest.raises(Refused):
