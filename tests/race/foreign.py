@@ -55,9 +55,9 @@ class Foreign:
         flag = self.rng.choice(list(LETTERS))
         new = set(letters) ^ {LETTERS[flag]}
         on = LETTERS[flag] in new
-        register = self.w.entry(self.w.boxes[box], uid).register(flag)
-        op = (now(), NEVER, on)
         with self.w.lock:
+            register = self.w.entry(self.w.boxes[box], uid).register(flag)
+            op = (now(), NEVER, on)
             register.write(*op)
         try:
             os.rename(path, os.path.join(os.path.dirname(path),

@@ -148,10 +148,10 @@ class World:
             m.born = end
             m.story.append(f"{end:.6f} {how}")
             for f in FLAGS:
-                old = m.flags.get(f)
-                m.flags[f] = Register(flags.get(f, [False]))
-                if old:         # written to before we heard of its birth
-                    m.flags[f].ops += [o for o in old.ops if o[0] > 0]
+                # It may have been written to before we heard of its birth.
+                r = m.register(f)
+                r.ops = Register(flags.get(f, [False])).ops + [
+                    o for o in r.ops if o[0] > 0]
 
     def unsure(self, validity, token):
         """It may arrive: whoever brought it died, or is no client."""
