@@ -16,7 +16,7 @@ from server import wait_for
 def is_alive(pid):
     try:
         state = open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
     return state not in "ZX"
 
