@@ -160,6 +160,17 @@ buf_drop(struct buf *b, size_t n)
 }
 
 void
+buf_drop_cr(struct buf *b)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < b->n; i++)
+		if (b->p[i] != '\r' || i + 1 == b->n || b->p[i + 1] != '\n')
+			b->p[n++] = b->p[i];
+	b->n = n;
+}
+
+void
 buf_reset(struct buf *b)
 {
 	if (b->secret && b->p != NULL)

@@ -43,6 +43,9 @@ const char *buf_cstr(struct buf *b);
 /* Drops the first n bytes, the rest moves to the front. */
 void buf_drop(struct buf *b, size_t n);
 
+/* Every CRLF becomes LF, for text files that went through other systems. */
+void buf_drop_cr(struct buf *b);
+
 /* n = 0, over = false; memory is kept. */
 void buf_reset(struct buf *b);
 

@@ -207,6 +207,7 @@ keywords_read(int dir_fd, struct arena *a, struct keywords *out)
 	*out = (struct keywords){ 0 };
 	e = fs_read(dir_fd, "dovecot-keywords", KEYWORDS_FILE_MAX, &text);
 	if (e == ERR_OK) {
+		buf_drop_cr(&text);
 		for (rest = buf_span(&text); rest.n > 0;) {
 			line = span_cut(&rest, '\n');
 			if (line.n > 0 && !keywords_take_line(line, a, out))

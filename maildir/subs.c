@@ -40,6 +40,7 @@ read_file(int control_fd, struct buf *text, enum form *form_out)
 
 	*form_out = FORM_V1;
 	if (e == ERR_OK) {
+		buf_drop_cr(text);
 		if (span_starts(buf_span(text), v2_head)) {
 			*form_out = FORM_V2;
 			buf_drop(text, v2_head.n);

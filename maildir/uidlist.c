@@ -160,6 +160,13 @@ uidlist_base_is_sound(struct span base)
 	    !has_byte(base, '\r');
 }
 
+/* As Dovecot does: files that went through other systems end lines with CRLF. */
+static const char *
+without_cr(const char *p, const char *end)
+{
+	return end > p && end[-1] == '\r' ? end - 1 : end;
+}
+
 /* One line without its end. False: damaged. */
 static bool
 parse_line(const char *p, const char *end, unsigned version, uint32_t last_uid,
@@ -294,7 +301,8 @@ parse_lines(struct span text, struct uidlist *l)
 		eol = memchr(p, '\n', (size_t)(end - p));
 		if (eol == NULL)
 			break;
-		if (!parse_line(p, eol, l->version, last_uid, e)) {
+		if (!parse_line(p, without_cr(p, eol), l->version, last_uid,
+		    e)) {
 			damaged++;
 			continue;
 		}
@@ -311,10 +319,12 @@ enum err
 uidlist_parse(struct span text, struct uidlist *out)
 {
 	size_t head = span_find(text, '\n'), damaged;
+	const char *end = without_cr(text.p, text.p + head);
 
 	*out = (struct uidlist){ 0 };
 	if (head == text.n ||
-	    !parse_header((struct span){ text.p, head }, out)) {
+	    !parse_header((struct span){ text.p, (size_t)(end - text.p) },
+	    out)) {
 		log_error(UIDLIST_FILE ": damaged header");
 		uidlist_clear(out);
 		return ERR_CORRUPT;

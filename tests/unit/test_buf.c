@@ -133,6 +133,20 @@ a_secret_is_wiped_by_reset(void **state)
 	buf_clear(&b);
 }
 
+static void
+line_ends_become_lf(void **state)
+{
+	struct buf b = { 0 };
+
+	(void)state;
+	buf_drop_cr(&b);
+	assert_int_equal(b.n, 0);
+	buf_adds(&b, "\r\na\rb\r\r\n\n\r");
+	buf_drop_cr(&b);
+	assert_string_equal(buf_cstr(&b), "\na\rb\r\n\n\r");
+	buf_clear(&b);
+}
+
 int
 main(void)
 {
@@ -142,6 +156,7 @@ main(void)
 		cmocka_unit_test(the_bound_cuts_and_is_remembered),
 		cmocka_unit_test(reserved_room_can_be_written),
 		cmocka_unit_test(numbers_are_as_printf_writes_them),
+		cmocka_unit_test(line_ends_become_lf),
 		cmocka_unit_test(a_secret_is_wiped_by_reset),
 	};
 

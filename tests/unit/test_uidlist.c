@@ -108,13 +108,31 @@ damaged_lines_are_skipped(void **state)
 	struct uidlist l = parsed(HEAD "\n"
 	    "0 :zero\n1 :a\nx :y\n1 :same\n2\n3 \n4 :\n5 no name\n\n"
 	    "6 :in/dir\n7 :.dot\n-8 :minus\n8:tight\n9 :b\n"
-	    "4294967295 :no such uid\n99999999999999999999 :huge\n12 :c\r\n");
+	    "4294967295 :no such uid\n99999999999999999999 :huge\n12 :c\rd\n");
 
 	(void)state;
 	assert_int_equal(l.n, 2);
 	assert_int_equal(l.entry[0].uid, 1);
 	assert_int_equal(l.entry[1].uid, 9);
 	assert_int_equal(l.next_uid, 10);
+	uidlist_clear(&l);
+}
+
+/* Of a file that went through another system: Dovecot drops them, too. */
+static void
+a_cr_before_the_line_end_is_dropped(void **state)
+{
+	struct uidlist l = parsed(HEAD " N10\r\n1 :a\r\n2 S5 :b\n3 :c\r\n");
+
+	(void)state;
+	assert_int_equal(l.n, 3);
+	assert_int_equal(l.next_uid, 10);
+	assert_true(span_eq(l.entry[0].base, SPAN("a")));
+	assert_true(span_eq(l.entry[2].base, SPAN("c")));
+	uidlist_clear(&l);
+	l = parsed("1 1000 5\r\n4 d\r\n");
+	assert_int_equal(l.next_uid, 5);
+	assert_true(span_eq(l.entry[0].base, SPAN("d")));
 	uidlist_clear(&l);
 }
 
@@ -534,6 +552,7 @@ main(void)
 		    header_fields_come_in_any_order_and_unknown_ones_stay),
 		cmocka_unit_test(a_damaged_header_is_corrupt),
 		cmocka_unit_test(damaged_lines_are_skipped),
+		cmocka_unit_test(a_cr_before_the_line_end_is_dropped),
 		cmocka_unit_test(an_unfinished_last_line_is_not_there),
 		cmocka_unit_test(the_next_uid_follows_the_last_line),
 		cmocka_unit_test(a_later_line_with_the_same_name_wins),
