@@ -2,11 +2,13 @@
 #include "maildir/folder_path.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "maildir/account.h"
 #include "maildir/folder.h"
 #include "maildir/ghost.h"
+#include "maildir/listing.h"
 #include "maildir/scan.h"
 
 enum err
@@ -72,6 +74,38 @@ path_of_uid(const struct folder *f, uint32_t uid, struct arena *a,
 	return e == ERR_NOTFOUND ? ERR_GONE : e;
 }
 
+/* Where we may not rename what is spelled in another way, by its base name. */
+static enum err
+use_listed(struct folder *f, uint32_t uid, struct arena *a,
+    int (*use)(const struct file_path *p, void *ctx), void *ctx,
+    struct record *rec_out, bool *ghost_out, int *error_out)
+{
+	struct listing l = { 0 };
+	const struct listed *found;
+	struct record rec;
+	struct file_path p;
+	enum err e = path_of_uid(f, uid, a, &p, &rec, ghost_out);
+
+	if (e != ERR_OK || *ghost_out)
+		return e == ERR_OK ? ERR_NOTFOUND : e;
+	if ((e = listing_add(&l, f->new_fd, true)) == ERR_OK &&
+	    (e = listing_add(&l, f->cur_fd, false)) == ERR_OK) {
+		found = listing_find(&l, rec.base);
+		if (found == NULL) {
+			e = ERR_NOTFOUND;
+		} else {
+			p.dir_fd = found->in_new ? f->new_fd : f->cur_fd;
+			snprintf(p.name, sizeof(p.name), "%s", found->file);
+			*error_out = use(&p, ctx);
+			e = *error_out == 0 ? ERR_OK : ERR_IO;
+		}
+	}
+	listing_clear(&l);
+	if (rec_out != NULL)
+		*rec_out = rec;
+	return e;
+}
+
 /* One try. ERR_NOTFOUND: no such file; ERR_GONE: no such message. */
 static enum err
 try_use(struct folder *f, uint32_t uid, struct arena *a,
@@ -110,6 +144,9 @@ path_use(struct folder *f, uint32_t uid, struct arena *a,
 			e = try_use(f, uid, a, use, ctx, rec_out, ghost_out,
 			    error_out);
 	}
+	if (e == ERR_NOTFOUND)
+		e = use_listed(f, uid, a, use, ctx, rec_out, ghost_out,
+		    error_out);
 	folder_unlock(f);
 	return e == ERR_NOTFOUND ? ERR_GONE : e;
 }

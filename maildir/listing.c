@@ -53,6 +53,24 @@ grow(struct listing *l)
 		*find_slot(l, l->file[i].base) = (uint32_t)i + 1;
 }
 
+/*
+ * The state knows base, flags and what it cannot read, not how they were written:
+ * only this way is a path found again.
+ */
+static bool
+is_odd(const char *info)
+{
+	const char *p = info + 3;
+
+	if (strncmp(info, ":2,", 3) != 0)
+		return true;
+	while (p[0] != '\0' && p[0] != ',' && p[1] != '\0' && p[1] != ',' &&
+	    (unsigned char)p[0] < (unsigned char)p[1])
+		p++;
+	return (p[0] != '\0' && p[0] != ',' && p[1] != '\0' &&
+	    p[1] != ',') || strlen(info) > 64;
+}
+
 static void
 add(struct listing *l, const char *name, bool in_new)
 {
@@ -80,6 +98,7 @@ add(struct listing *l, const char *name, bool in_new)
 	f->size = fn.has_size ? fn.size : 0;
 	f->wire_size = fn.has_vsize ? fn.vsize : 0;
 	f->in_new = f->from_new = in_new;
+	f->odd = is_odd(name + fn.base.n);
 }
 
 enum err

@@ -18,6 +18,7 @@ struct listed {
 	uint64_t size, wire_size;	/* of S= and W=, 0: not there */
 	bool in_new;
 	bool from_new;		/* was in new/ when listed */
+	bool odd;		/* its flags are not written as we write them */
 	bool known;		/* scan: there is a record for it */
 	bool skip;		/* scan: not to be added now */
 	uint32_t uid;		/* scan: to be given */

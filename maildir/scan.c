@@ -266,6 +266,44 @@ put_back(struct scan *s, const struct record *rec)
 }
 
 static void move_to_cur(struct scan *s, struct listed *m);
+static void tidy_name(struct scan *s, const struct listed *m);
+
+/*
+ * When new/ alone was listed: a file with the base name of a message in cur/ is none
+ * of its own. It stays where it is.
+ */
+static enum err
+leave_twins(struct scan *s)
+{
+	struct page_iter it;
+	struct db_txn *t;
+	struct record rec;
+	enum err e;
+
+	if (s->r.messages == 0 || s->l.n == 0)
+		return ERR_OK;
+	if ((e = db_begin(s->f->acc->db, false, &t)) != ERR_OK)
+		return e;
+	e = page_iter_begin(t, s->r.id, 0, &it);
+	while (e == ERR_OK && (e = page_iter_next(&it)) == ERR_OK) {
+		for (uint32_t i = 0; i < it.page.n; i++) {
+			struct listed *file;
+
+			page_record(&it.page, i, &rec);
+			if ((file = listing_find(&s->l, rec.base)) == NULL)
+				continue;
+			file->known = file->skip = true;
+			file->uid = rec.uid;
+			log_warn("mailbox %s: new/%s has the base name of a "
+			    "message in cur/ and is left alone; give it "
+			    "another name", s->f->name,
+			    log_text(span_of(file->file)));
+		}
+	}
+	page_iter_end(&it);
+	db_abort(&t);
+	return e == ERR_NOTFOUND ? ERR_OK : e;
+}
 
 static enum err
 compare_all(struct scan *s)
@@ -290,6 +328,7 @@ compare_all(struct scan *s)
 				file->known = true;
 				file->uid = rec.uid;
 				move_to_cur(s, file);
+				tidy_name(s, file);
 				e = compare(t, s, &rec, file);
 			} else if (s->how == SCAN_ALL && !put_back(s, &rec)) {
 				add_gone(s, rec.uid);
@@ -401,6 +440,28 @@ move_to_cur(struct scan *s, struct listed *m)
 		log_errno("mailbox %s: cannot move new/%s to cur/", s->f->name,
 		    log_text(span_of(m->file)));
 	}
+}
+
+/*
+ * A name in cur/ with letters out of order, or without any, gets the form that the
+ * state's records lead to. A twin that has it already is what they lead to, then.
+ */
+static void
+tidy_name(struct scan *s, const struct listed *m)
+{
+	char name[400];
+
+	if (!m->odd || m->in_new || m->from_new || s->f->read_only ||
+	    flags_make_name(m->base, m->flags, m->keywords, m->extra, name) !=
+	    ERR_OK || strcmp(name, m->file) == 0)
+		return;
+	if (renameat2(s->f->cur_fd, m->file, s->f->cur_fd, name,
+	    RENAME_NOREPLACE) == 0)
+		s->moved = true;
+	else if (errno != ENOENT && errno != EEXIST && errno != EACCES &&
+	    errno != EPERM && errno != EROFS)
+		log_errno("mailbox %s: cannot rename cur/%s", s->f->name,
+		    log_text(span_of(m->file)));
 }
 
 /* Takes over what the uidlist says about files that the state does not know. */
@@ -551,6 +612,8 @@ number_added(struct scan *s)
 		m->skip = s->no_write && m->uid == 0;
 		if (!m->skip)
 			move_to_cur(s, m);
+		if (!m->skip)
+			tidy_name(s, m);
 		if (!m->skip)
 			s->added[s->n_added++] = m;
 		if (!m->skip && m->uid == 0)
@@ -997,7 +1060,7 @@ scan_locked(struct scan *s)
 		s->how = SCAN_ALL;
 	if ((e = list(s)) != ERR_OK)
 		return e;
-	if ((s->listed_all && (e = compare_all(s)) != ERR_OK) ||
+	if ((e = s->listed_all ? compare_all(s) : leave_twins(s)) != ERR_OK ||
 	    (e = confirm_gone(s)) != ERR_OK)
 		return e;
 	e = number(s, &dotlock);

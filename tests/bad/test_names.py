@@ -101,6 +101,18 @@ def test_strange_names_are_messages(account):
         c.logout()
 
 
+def test_examine_renames_nothing(account):
+    t = account
+    before = set(t.mail.files().values())
+    c = t.client()
+    c.ok("EXAMINE INBOX")
+    assert {kind_of(b) for b in bodies(c).values()} == set(ORDER)
+    c.ok("CREATE Copy")
+    c.ok("COPY 1:* Copy")
+    c.logout()
+    assert set(t.mail.files().values()) == before
+
+
 @pytest.mark.parametrize("kind", ORDER)
 def test_a_strange_name_can_be_worked_with(account, kind):
     t = account
