@@ -242,6 +242,9 @@ presence_sweep(struct account *acc, bool force)
 		return e;
 	log_warn("sweeping %zu dead session%s of user %s", d.n,
 	    d.n == 1 ? "" : "s", acc->user);
+	/* If we die over this, somebody notices and begins again. */
+	if ((e = presence_join(acc)) != ERR_OK)
+		return e;
 	/* First what they left, then the proof that they were. */
 	ghost_recover(acc, d.pid, d.n);
 	if ((e = remove_dead(acc, &d, now)) != ERR_OK)
