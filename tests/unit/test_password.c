@@ -46,8 +46,9 @@ static const char *const right[] = {
 };
 
 static const char *const malformed[] = {
-	"{SHA256}xx", "{SHA256}", "{SSHA}AAAA", "{SSHA}uJDd0BIdJ9Z7yDCZNWdgYeb3"
-	"3+c=", "{SSHA}!", "{PLAIN-MD5}zz", "{CRAM-MD5}00", "{CRAM-MD5}",
+	"{SHA256}xx", "{SHA256}", "{SSHA}AAAA",
+	("{SSHA}uJDd0BIdJ9Z7yDCZNWdgYeb3"
+	    "3+c="), "{SSHA}!", "{PLAIN-MD5}zz", "{CRAM-MD5}00", "{CRAM-MD5}",
 	"{PBKDF2}$2$x", "{PBKDF2}$1$salt$x$00", "{PBKDF2}$1$salt$99999999999$00",
 	"{SCRAM-SHA-1}", "{SCRAM-SHA-1}4096,AA", "{SCRAM-SHA-256}0,AA,AA,AA",
 	"{SHA512-CRYPT}$5$x", "{SHA512-CRYPT}", "{CRYPT}", "{ARGON2ID}$6$x",
