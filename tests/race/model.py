@@ -316,6 +316,7 @@ class World:
             there = [k for k, x in self.messages.items()
                      if k[0] == target and x.token == m.token]
             if target is None or m.token is None or m.moved or \
+                    validity not in self.boxes.values() or \
                     True in m.register("\\Deleted").values(0, NEVER):
                 continue
             if (validity, uid) not in alive and not there:

@@ -94,14 +94,18 @@ class Race:
 
     def kill_some(self, until, rng):
         """A random worker every 100 ms."""
-        while now() < until and not self.stop.wait(0.1):
-            c = rng.choice(self.clients).c
-            try:
-                if c and c.process.poll() is None:
-                    os.killpg(c.process.pid, signal.SIGKILL)
-                    self.kills += 1
-            except ProcessLookupError:
-                pass
+        try:
+            while now() < until and not self.stop.wait(0.1):
+                c = rng.choice(self.clients).c
+                try:
+                    if c and c.process.poll() is None:
+                        os.killpg(c.process.pid, signal.SIGKILL)
+                        self.kills += 1
+                except ProcessLookupError:
+                    pass
+        except BaseException as e:
+            self.w.failures.append((None, e))
+            self.stop.set()
 
     def edit(self, until):
         try:
@@ -131,6 +135,8 @@ class Race:
                 for line in client.history[-40:]:
                     print("   ", line)
             raise e
+        if self.w.kills:
+            assert self.kills > SECONDS, "hardly anybody was killed"
         self.end()
 
     def report(self):
