@@ -10,6 +10,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sysexits.h>
@@ -26,6 +28,8 @@ struct db {
 	size_t n;
 	int data_fd;
 	char path[64];
+	char *map;	/* for db_release_pages */
+	bool no_map;
 };
 
 struct db_txn {
@@ -247,6 +251,57 @@ db_close(struct db **db)
 		mdb_env_close((*db)->env);
 	free(*db);
 	*db = NULL;
+}
+
+/*
+ * Where the map begins, which LMDB does not tell: every page of it starts with its
+ * number. NULL when that does not lead to a meta page (another LMDB).
+ */
+static char *
+find_map(struct db *db, size_t page_bytes)
+{
+	MDB_txn *txn;
+	MDB_dbi main_dbi;
+	MDB_cursor *c = NULL;
+	MDB_val k, v;
+	char *page, *base = NULL;
+	uint64_t number;
+	uint32_t magic;
+
+	if (mdb_txn_begin(db->env, NULL, MDB_RDONLY, &txn) != 0)
+		return NULL;
+	if (mdb_dbi_open(txn, NULL, 0, &main_dbi) == 0 &&
+	    mdb_cursor_open(txn, main_dbi, &c) == 0 &&
+	    mdb_cursor_get(c, &k, &v, MDB_FIRST) == 0) {
+		page = (char *)((uintptr_t)k.mv_data & ~(page_bytes - 1));
+		memcpy(&number, page, sizeof(number));
+		base = page - number * page_bytes;
+		memcpy(&magic, base + 16, sizeof(magic));
+		if (magic != 0xBEEFC0DE)
+			base = NULL;
+	}
+	if (c != NULL)
+		mdb_cursor_close(c);
+	mdb_txn_abort(txn);
+	return base;
+}
+
+void
+db_release_pages(struct db *db)
+{
+	struct MDB_envinfo info;
+	struct MDB_stat stat;
+
+	if (mdb_env_info(db->env, &info) != 0 ||
+	    mdb_env_stat(db->env, &stat) != 0)
+		return;
+	if (db->map == NULL && !db->no_map) {
+		db->map = find_map(db, stat.ms_psize);
+		db->no_map = db->map == NULL;
+	}
+	if (db->map != NULL)
+		(void)madvise(db->map, (info.me_last_pgno + 1) *
+		    stat.ms_psize, MADV_DONTNEED);
 }
 
 enum err

@@ -35,6 +35,12 @@ void db_close(struct db **db);
 void db_condemn(const char *why);
 
 /*
+ * Lets go of the pages of the map that this process has touched: they stay in the
+ * page cache and come back by a fault each. For sessions that wait.
+ */
+void db_release_pages(struct db *db);
+
+/*
  * Flushes everything to disk (for a clean mark). Errors: ERR_IO.
  */
 enum err db_sync(struct db *db);

@@ -3,6 +3,7 @@
  * once.
  */
 #include "common/clock.h"
+#include "common/db.h"
 #include "maildir/account.h"
 #include "maildir/message.h"
 #include "worker/commands.h"
@@ -114,6 +115,7 @@ wait_for_end(struct session *s)
 			continue;
 		conn_release_buffers(s->conn);
 		message_trim();
+		db_release_pages(s->account->db);
 		switch (conn_wait(s->conn, wake_fd(s),
 		    wake_fd(s) == -1 ? POLL_MS : RECHECK_MS)) {
 		case CONN_READABLE:
