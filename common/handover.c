@@ -59,10 +59,10 @@ handover_log(const struct config *cfg, const char *prefix)
 {
 	/* Before any chroot: the zone's file is read once. */
 	tzset();
-	if (strcmp(cfg->log_path, "syslog") == 0)
-		log_open(-1, false, NULL);
-	else
-		log_open(STDERR_FILENO, true, NULL);
+	log_open(strcmp(cfg->log_path, "syslog") == 0 ? -1 : STDERR_FILENO,
+	    true, NULL);
+	log_open_info(*cfg->info_log_path == '\0' ? LOG_SAME :
+	    strcmp(cfg->info_log_path, "syslog") == 0 ? -1 : FD_INFO_LOG);
 	log_set_level(cfg->log_debug ? LOG_L_DEBUG : LOG_L_INFO);
 	log_set_prefix(prefix);
 }

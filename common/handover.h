@@ -17,6 +17,7 @@ enum {
 	FD_NOTIFY_DOOR = 6,	/* pool: the other end of notify's door */
 	FD_EMPTY = 7,		/* the empty directory */
 	FD_LISTEN = 8,		/* pool: listening sockets, from here on */
+	FD_INFO_LOG = 100,	/* info_log_path, where that is set */
 };
 
 /*

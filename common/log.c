@@ -25,6 +25,7 @@ static enum log_level max_level = LOG_L_INFO;
 static char prefix[PREFIX_MAX + 1];
 static char tag[64] = "dovecot";
 static int out_fd = STDERR_FILENO;
+static int info_fd = LOG_SAME;
 static int syslog_fd = -1;
 static bool stamp;
 
@@ -90,12 +91,12 @@ flatten(struct line *l)
 }
 
 static bool
-connect_syslog(void)
+connect_syslog(int fd)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX,
 		.sun_path = "/dev/log" };
 
-	return connect(syslog_fd, (struct sockaddr *)&sa, sizeof(sa)) == 0;
+	return connect(fd, (struct sockaddr *)&sa, sizeof(sa)) == 0;
 }
 
 /* A syslog daemon that was started anew has another socket; who lives in a
@@ -104,7 +105,7 @@ static void
 send_syslog(const struct line *l)
 {
 	if (send(syslog_fd, l->p, l->n, MSG_NOSIGNAL) == -1 &&
-	    errno != EAGAIN && errno != EINTR && connect_syslog())
+	    errno != EAGAIN && errno != EINTR && connect_syslog(syslog_fd))
 		(void)send(syslog_fd, l->p, l->n, MSG_NOSIGNAL);
 }
 
@@ -114,7 +115,8 @@ emit(int priority, const char *word, int errnum, const char *fmt, va_list ap)
 {
 	int saved_errno = errno;
 	struct line l = { .n = 0 };
-	bool to_syslog = out_fd == -1;
+	int fd = priority >= LOG_INFO && info_fd != LOG_SAME ? info_fd : out_fd;
+	bool to_syslog = fd == -1;
 
 	if (to_syslog) {
 		add(&l, "<%d>", LOG_MAIL | priority);
@@ -135,7 +137,7 @@ emit(int priority, const char *word, int errnum, const char *fmt, va_list ap)
 		send_syslog(&l);
 	} else {
 		l.p[l.n++] = '\n';
-		(void)!write(out_fd, l.p, l.n);
+		(void)!write(fd, l.p, l.n);
 	}
 	errno = saved_errno;
 }
@@ -242,14 +244,21 @@ log_set_prefix(const char *new_prefix)
 	snprintf(prefix, sizeof(prefix), "%s", new_prefix);
 }
 
+/* Who was confined since keeps the connection there was. */
 static void
 open_syslog(void)
 {
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd == -1)
+		return;
+	if (!connect_syslog(fd) && syslog_fd != -1) {
+		close(fd);
+		return;
+	}
 	if (syslog_fd != -1)
 		close(syslog_fd);
-	syslog_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (syslog_fd != -1)
-		(void)connect_syslog();
+	syslog_fd = fd;
 }
 
 void
@@ -259,6 +268,14 @@ log_open(int fd, bool stamped, const char *new_tag)
 	stamp = stamped;
 	snprintf(tag, sizeof(tag), "%s", new_tag == NULL ? "dovecot" : new_tag);
 	if (fd == -1)
+		open_syslog();
+}
+
+void
+log_open_info(int fd)
+{
+	info_fd = fd;
+	if (fd == -1 && out_fd != -1)
 		open_syslog();
 }
 

@@ -48,6 +48,13 @@ void log_set_prefix(const char *prefix);
  */
 void log_open(int fd, bool stamped, const char *tag);
 
+/*
+ * Another place for info and debug lines: a descriptor, -1 for syslog, LOG_SAME (so it
+ * is at first). After log_open, whose `stamped` and `tag` hold here too.
+ */
+enum { LOG_SAME = -2 };
+void log_open_info(int fd);
+
 /* The descriptor log_open got, -1 for syslog: for children to inherit. */
 int log_fd(void);
 

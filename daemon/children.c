@@ -339,13 +339,14 @@ children_reconfigure(struct master *m, const struct config *cfg)
 	struct ipc_none none = { 0 };
 
 	for (int i = 0; i < ROLES_MAX; i++) {
-		int fds[2] = { -1, STDERR_FILENO };
+		int fds[3] = { -1, STDERR_FILENO, FD_INFO_LOG };
+		unsigned n = *cfg->info_log_path == '\0' ? 2 : 3;
 
 		if (m->roles[i].pid == 0 ||
 		    handover_config_fd(cfg, &fds[0]) != ERR_OK)
 			continue;
 		if (ipc_send(m->roles[i].control_fd, MSG_CONFIG, &none,
-		    SPAN_NONE, fds, 2) != ERR_OK)
+		    SPAN_NONE, fds, n) != ERR_OK)
 			log_error("cannot hand the new configuration to %s",
 			    m->roles[i].name);
 		close(fds[0]);

@@ -5,6 +5,7 @@
 #include "daemon/master.h"
 
 #include "common/clock.h"
+#include "common/fsutil.h"
 #include "common/handover.h"
 #include "common/log.h"
 #include "common/privs.h"
@@ -62,24 +63,44 @@ master_load(const char *path, struct config **cfg, struct buf *text)
 	return e;
 }
 
-/* The log file becomes descriptor 2, for us and for all who inherit it. */
-enum err
-master_open_log(const struct config *cfg)
+/* Opens a log as descriptor `as`; syslog is no descriptor's affair. */
+static enum err
+open_log(const char *path, int first_stderr, int as)
 {
 	int fd;
 
-	if (strcmp(cfg->log_path, "syslog") == 0 ||
-	    strcmp(cfg->log_path, "/dev/stderr") == 0)
+	if (strcmp(path, "syslog") == 0)
 		return ERR_OK;
-	fd = open(cfg->log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC,
-	    0600);
-	if (fd < 0) {
-		log_errno("cannot open the log %s", cfg->log_path);
-		return ERR_IO;
+	if (strcmp(path, "/dev/stderr") == 0) {
+		dup2(first_stderr, as);
+		return ERR_OK;
 	}
-	dup2(fd, STDERR_FILENO);
+	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	if (fd < 0) {
+		log_errno("cannot open the log %s", path);
+		return fs_err(errno);
+	}
+	dup2(fd, as);
 	close(fd);
 	return ERR_OK;
+}
+
+/* For us and for all who inherit it. */
+enum err
+master_open_log(const struct config *cfg)
+{
+	static int first = -1;
+	enum err e;
+
+	if (first < 0) {
+		/* Its place is taken, in case that a reload needs it. */
+		dup3(STDERR_FILENO, FD_INFO_LOG, O_CLOEXEC);
+		first = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, FD_INFO_LOG);
+	}
+	if ((e = open_log(cfg->log_path, first, STDERR_FILENO)) != ERR_OK)
+		return e;
+	return *cfg->info_log_path == '\0' ? ERR_OK :
+	    open_log(cfg->info_log_path, first, FD_INFO_LOG);
 }
 
 static enum err
@@ -154,6 +175,7 @@ pool_ready(struct master *m, struct pool *p, uint32_t confined)
 		config_free(&m->cfg);
 		m->cfg = m->next_cfg;
 		m->next_cfg = NULL;
+		handover_log(m->cfg, "master: ");
 		children_reconfigure(m, m->cfg);
 		log_info("reloaded: pool %llu serves",
 		    (unsigned long long)p->generation);

@@ -10,6 +10,7 @@
 #include "common/sandbox.h"
 
 #include <linux/capability.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -62,6 +63,10 @@ role_main(const char *name)
 	if (handover_config(FD_CONFIG, &cfg) != ERR_OK)
 		return 78;
 	close(FD_CONFIG);
+	/* What a reload may need: a place, and a way to syslog. */
+	if (fcntl(FD_INFO_LOG, F_GETFD) < 0)
+		dup2(STDERR_FILENO, FD_INFO_LOG);
+	log_open(-1, true, NULL);
 	handover_log(cfg, prefix);
 	return role->run(cfg);
 }
@@ -177,6 +182,8 @@ role_reconfigure(struct config **cfg, struct ipc_message *m,
 
 	if (m->n_fds > 1)
 		dup3(m->fd[1], STDERR_FILENO, 0);
+	if (m->n_fds > 2)
+		dup3(m->fd[2], FD_INFO_LOG, 0);
 	if (m->n_fds > 0 && handover_config(m->fd[0], &next) == ERR_OK) {
 		config_free(cfg);
 		*cfg = next;

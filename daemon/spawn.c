@@ -1,6 +1,7 @@
 /* Forks and executes one program with exactly its descriptors. */
 #include "daemon/spawn.h"
 
+#include "common/handover.h"
 #include "common/log.h"
 
 #include <errno.h>
@@ -64,7 +65,8 @@ become(const char *path, const char *const *argv, const int *fds,
 		else
 			dup2(safe[i], 3 + (int)i);
 	}
-	close_range(3 + (unsigned)n_fds, UINT_MAX, 0);
+	close_range(3 + (unsigned)n_fds, FD_INFO_LOG - 1, 0);
+	close_range(FD_INFO_LOG + 1, UINT_MAX, 0);
 	setpgid(0, 0);
 	signal(SIGPIPE, SIG_DFL);
 	sigemptyset(&none);

@@ -15,8 +15,8 @@ struct spawn_identity {
 /*
  * Starts `path` with these arguments (NULL-terminated), a small environment and a
  * process group of its own. fds[i] becomes descriptor 3 + i (-1: closed),
- * in_fd (-1: /dev/null) 0 and 1, 2 stays, all others are closed. who: the identity to
- * take before, NULL: ours.
+ * in_fd (-1: /dev/null) 0 and 1, 2 and FD_INFO_LOG stay, all others are closed. who: the
+ * identity to take before, NULL: ours.
  * Errors: ERR_IO (logged). That the program could not be executed shows in its exit
  * status, 127.
  */

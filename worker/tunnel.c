@@ -49,18 +49,23 @@ load(int argc, char **argv, struct config **cfg)
 	return e;
 }
 
-/* The configured file where the caller may write it, else standard error. */
+static int
+open_file(const char *path)
+{
+	return *path != '/' || strcmp(path, "/dev/stderr") == 0 ? -1 :
+	    open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+}
+
+/* The configured files where the caller may write them, else standard error. */
 static void
 open_log(const struct config *cfg)
 {
-	int fd = -1;
+	int fd = open_file(cfg->log_path);
 
-	if (*cfg->log_path == '/' &&
-	    strcmp(cfg->log_path, "/dev/stderr") != 0)
-		fd = open(cfg->log_path, O_WRONLY | O_APPEND | O_CREAT |
-		    O_CLOEXEC, 0600);
 	if (fd >= 0)
 		log_open(fd, true, NULL);
+	if ((fd = open_file(cfg->info_log_path)) >= 0)
+		log_open_info(fd);
 	log_set_level(cfg->log_debug ? LOG_L_DEBUG : LOG_L_INFO);
 }
 

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from imap import Closed, Imap, Late, Refused
-from server import wait_for
+from server import IS_ROOT, wait_for
 
 
 def is_alive(pid):
@@ -181,6 +181,88 @@ def test_a_moved_log_is_opened_again(daemon):
         d.client().ok("LOGIN anna wrong")
     d.wait_log("Password mismatch")
     c.ok("NOOP")
+
+
+def test_info_lines_have_a_log_of_their_own(daemon):
+    d = daemon(extra="info_log_path = {dir}/info\nmail_debug = yes\n")
+    info = d.dir / "info"
+
+    def told(text):
+        wait_for(f"{text!r} in the info log", lambda: text in
+                 info.read_text(errors="replace") if info.exists() else False)
+    d.client("anna").ok("NOOP")
+    told("Login: user=<anna>")
+    told("Debug: ")
+    with pytest.raises(Refused):
+        d.client().ok("LOGIN anna wrong")
+    told("Password mismatch")
+    assert "Info: " not in d.log() and "Debug: " not in d.log()
+    info.rename(d.dir / "info.1")
+    d.ctl("log", "reopen")
+    wait_for("the new pool", lambda: d.client("bert").ok("NOOP") is not None and
+             info.exists() and "Login: user=<bert>" in info.read_text())
+    # Without the setting they come back, after a reload.
+    d.conf.write_text(d.conf.read_text().replace("info_log_path", "#"))
+    d.ctl("reload")
+    d.wait_log("reloaded: pool")
+    wait_for("the new pool", lambda: d.client("anna").ok("NOOP") is not None and
+             "Login: user=<anna>" in d.log())
+    with pytest.raises(Refused):
+        d.client().ok("LOGIN anna wrong")
+    d.wait_log("Password mismatch")
+
+
+def test_log_to_stderr(daemon):
+    d = daemon(extra="log_path = /dev/stderr\n")
+    d.client("anna")
+    wait_for("the line", lambda: "Login: user=<anna>" in d.errors())
+    d.ctl("log", "reopen")
+    d.client("bert")
+    wait_for("the line", lambda: "Login: user=<bert>" in d.errors())
+    assert not (d.dir / "log").exists()
+
+
+@pytest.fixture
+def syslog():
+    """What comes to /dev/log, where this machine has none."""
+    if not IS_ROOT:
+        pytest.skip("/dev/log needs root")
+    if os.path.exists("/dev/log"):
+        pytest.skip("there is a syslog daemon")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+        s.bind("/dev/log")
+        os.chmod("/dev/log", 0o666)
+        s.settimeout(20)
+        try:
+            yield s
+        finally:
+            os.unlink("/dev/log")
+
+
+def test_log_to_syslog(daemon, syslog):
+    d = daemon(extra="log_path = syslog\n")
+    d.client("anna")
+
+    def heard(pattern):
+        while not re.search(pattern, syslog.recv(8192)):
+            pass
+    heard(rb"^<22>\w{3} [ \d]\d [\d:]{8} dovecot: imap-login: Login: "
+          rb"user=<anna>")
+    d.ctl("log", "reopen")
+    with pytest.raises(Refused):
+        d.client().ok("LOGIN anna wrong")
+    heard(rb"Password mismatch")
+    # A reload leads to a file, and lines of the master, too.
+    d.conf.write_text(d.conf.read_text().replace(
+        "log_path = syslog\n", f"log_path = {d.dir}/log\n"))
+    d.ctl("reload")
+    d.wait_log("master: Info: reloaded")
+    d.conf.write_text(d.conf.read_text() + "log_path = syslog\n")
+    d.ctl("reload")
+    heard(rb"dovecot: master: reloaded")
+    with pytest.raises(Refused):
+        d.client().ok("LOGIN bert wrong")
+    heard(rb"Password mismatch")
 
 
 @pytest.mark.parametrize("role", ["auth", "home", "notify"])

@@ -225,6 +225,30 @@ a_log_that_cannot_be_written_harms_nobody(void **state)
 	assert_int_equal(errno, EINTR);
 }
 
+static void
+info_and_debug_have_a_place_of_their_own(void **state)
+{
+	int other[2];
+	char text[100] = "";
+
+	(void)state;
+	assert_int_equal(pipe(other), 0);
+	log_open(log_pipe[1], false, NULL);
+	log_open_info(other[1]);
+	log_set_level(LOG_L_DEBUG);
+	log_error("one");
+	log_warn("two");
+	log_info("three");
+	log_debug("four");
+	log_open_info(LOG_SAME);
+	log_info("five");
+	assert_string_equal(heard(), "Error: one\nWarning: two\nInfo: five\n");
+	assert_true(read(other[0], text, sizeof(text) - 1) > 0);
+	assert_string_equal(text, "Info: three\nDebug: four\n");
+	close(other[0]);
+	close(other[1]);
+}
+
 int
 main(void)
 {
@@ -236,6 +260,7 @@ main(void)
 		TEST(foreign_text_is_made_safe),
 		TEST(fatal_and_panic_end_the_process),
 		TEST(a_log_that_cannot_be_written_harms_nobody),
+		TEST(info_and_debug_have_a_place_of_their_own),
 	};
 
 	return cmocka_run_group_tests_name("log", tests, NULL, NULL);
