@@ -178,7 +178,6 @@ enum err config_expand(const char *template, const struct config_vars *vars,
 struct mail_location {
 	const char *path;	/* root */
 	const char *index, *control, *volatile_dir;	/* NULL: not given */
-	bool utf8;
 	const char *ignored;	/* keys without effect here, by spaces; NULL: none */
 };
 

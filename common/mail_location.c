@@ -96,8 +96,13 @@ check_key(const char *key, const char *value, const struct mail_location *l,
 		return *value == '\0' ? NULL : arena_printf(a, "%s= is not "
 		    "supported: Maildir++ has no such directory level; "
 		    "existing folders would not be found", key);
+	if (strcmp(key, "UTF-8") == 0)
+		return "folder names in UTF-8 (UTF-8 in mail_location, "
+		    "mailbox_list_utf8 = yes) are not supported: they would "
+		    "not be found; let Dovecot copy the mail with \"doveadm "
+		    "sync\" to a location without it";
 	return arena_printf(a, "%s is not a key of a mail location (INDEX, "
-	    "CONTROL, VOLATILEDIR, LAYOUT, UTF-8, ...); write \"::\" for a "
+	    "CONTROL, VOLATILEDIR, LAYOUT, ...); write \"::\" for a "
 	    "\":\" "
 	    "that belongs to a path", log_text(span_of(key)));
 }
@@ -118,9 +123,7 @@ take_key(const char *part, struct arena *a, struct mail_location *out)
 			return NULL;
 		}
 	}
-	if (strcmp(name, "UTF-8") == 0)
-		out->utf8 = true;
-	else if (strcmp(name, "INDEX") == 0 && strcmp(text, "MEMORY") == 0)
+	if (strcmp(name, "INDEX") == 0 && strcmp(text, "MEMORY") == 0)
 		add_ignored(out, "INDEX=MEMORY", a);
 	else if (strcmp(name, "INDEX") == 0 && *text != '\0')
 		out->index = text;

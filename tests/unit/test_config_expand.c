@@ -266,14 +266,12 @@ locations(void **state)
 	assert_null(l.control);
 	assert_null(l.volatile_dir);
 	assert_null(l.ignored);
-	assert_false(l.utf8);
 	assert_null(parse("maildir:/v/%d/%n/:INDEX=/i/%u/:CONTROL=/c:"
-	    "VOLATILEDIR=/t/%u:LAYOUT=maildir++:UTF-8", &l));
+	    "VOLATILEDIR=/t/%u:LAYOUT=maildir++", &l));
 	assert_string_equal(l.path, "/v/%d/%n");
 	assert_string_equal(l.index, "/i/%u");
 	assert_string_equal(l.control, "/c");
 	assert_string_equal(l.volatile_dir, "/t/%u");
-	assert_true(l.utf8);
 	assert_null(parse("maildir:", &l));
 	assert_string_equal(l.path, "~/Maildir");
 	assert_null(parse("maildir:~/a::b:INDEX=~/c::d", &l));
@@ -313,8 +311,12 @@ other_locations(void **state)
 	    "the Maildir (~/M); move it there and leave INBOX out");
 	assert_string_equal(parse("maildir:C:\\mail", &l),
 	    "\\mail is not a key of a mail location (INDEX, CONTROL, "
-	    "VOLATILEDIR, LAYOUT, UTF-8, ...); write \"::\" for a \":\" that "
+	    "VOLATILEDIR, LAYOUT, ...); write \"::\" for a \":\" that "
 	    "belongs to a path");
+	assert_string_equal(parse("maildir:~/M:UTF-8", &l),
+	    "folder names in UTF-8 (UTF-8 in mail_location, mailbox_list_utf8 "
+	    "= yes) are not supported: they would not be found; let Dovecot "
+	    "copy the mail with \"doveadm sync\" to a location without it");
 	assert_non_null(parse("maildir:~/M:SUBSCRIPTIONS=x", &l));
 	assert_non_null(parse("maildir:~/M:DIRNAME=dbox-Mails", &l));
 	assert_non_null(parse("", &l));

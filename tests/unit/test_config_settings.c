@@ -304,19 +304,24 @@ locations_of_2_4(void **state)
 	(void)state;
 	parse(&l, QUIET "mail_driver = maildir\nmail_path = ~/M:x\n"
 	    "mail_control_path = /c/%{user}\nmail_volatile_path = /v\n"
-	    "mailbox_list_utf8 = yes\nauth_allow_cleartext = yes\n"
+	    "mailbox_list_utf8 = no\nauth_allow_cleartext = yes\n"
 	    "namespace inbox {\n inbox = yes\n mail_path = /other\n}\n");
 	assert_int_equal(l.e, ERR_OK);
 	assert_string_equal(l.c->mail_location, "maildir:~/M::x:"
-	    "CONTROL=/c/%{user}:VOLATILEDIR=/v:UTF-8");
+	    "CONTROL=/c/%{user}:VOLATILEDIR=/v");
 	assert_string_equal(l.c->namespaces->location, "maildir:/other:"
-	    "CONTROL=/c/%{user}:VOLATILEDIR=/v:UTF-8");
+	    "CONTROL=/c/%{user}:VOLATILEDIR=/v");
 	assert_false(l.c->disable_plaintext_auth);
 	release(&l);
 	check_said("mail_path = ~/M\nmail_inbox_path = /var/mail/%{user}\n",
 	    "1 fatal: INBOX=/var/mail/%{user} is not supported: INBOX must be "
 	    "the root of the Maildir (~/M); move it there and leave INBOX "
 	    "out\n");
+	check_said("mail_path = ~/M\nmailbox_list_utf8 = yes\n",
+	    "1 fatal: folder names in UTF-8 (UTF-8 in mail_location, "
+	    "mailbox_list_utf8 = yes) are not supported: they would not be "
+	    "found; let Dovecot copy the mail with \"doveadm sync\" to a "
+	    "location without it\n");
 	check_said("mail_location = maildir:~/x\nmail_path = ~/M\n",
 	    "1 note: mail_location does not count beside mail_driver and "
 	    "mail_path\n");
@@ -415,7 +420,7 @@ dovecot_2_4(void **state)
 		fail_msg("%s", buf_cstr(&l.said));
 	assert_null(strstr(buf_cstr(&l.said), " note: "));
 	assert_string_equal(l.c->mail_location, "maildir:%{home}/Maildir:"
-	    "INBOX=~/Maildir:INDEX=/var/cache/mail/%{user | lower}:UTF-8");
+	    "INBOX=~/Maildir:INDEX=/var/cache/mail/%{user | lower}");
 	assert_true(l.c->disable_plaintext_auth);
 	assert_int_equal(l.c->ssl, SSL_YES);
 	assert_string_equal(l.c->passdb->scheme, "SHA512-CRYPT");
