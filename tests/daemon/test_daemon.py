@@ -167,6 +167,27 @@ def test_a_broken_configuration_leaves_the_old_one(daemon):
     d.client("anna").ok("NOOP")
 
 
+def test_a_reload_follows_listen(daemon):
+    d = daemon()
+    c = d.client("anna")
+    d.conf.write_text(d.conf.read_text() + "listen = 127.0.0.2\n")
+    done = d.ctl("reload")
+    assert "restart" not in done.stdout + done.stderr
+    d.wait_log("reloaded: pool")
+    assert "a reload does not change" not in d.log()
+    there = Imap.connect(d.port, host="127.0.0.2")
+    there.login("bert")
+
+    def refuses():
+        try:
+            Imap.connect(d.port).close()
+        except ConnectionRefusedError:
+            return True
+        return False
+    wait_for("the old address to be free", refuses)
+    c.ok("NOOP")
+
+
 def test_a_moved_log_is_opened_again(daemon):
     d = daemon()
     c = d.client("bert")
