@@ -302,6 +302,25 @@ serve_next(const struct serve *v)
 	run(v, s, auth_fd, notify_fd);
 }
 
+/*
+ * inetd does not say which service it is: the port does, as it would have been
+ * listened on.
+ */
+static bool
+is_tls_port(const struct config *cfg, const struct sockaddr_storage *local)
+{
+	const struct sockaddr_in *v4 = (const void *)local;
+	const struct sockaddr_in6 *v6 = (const void *)local;
+	unsigned port = local->ss_family == AF_INET ? ntohs(v4->sin_port) :
+	    local->ss_family == AF_INET6 ? ntohs(v6->sin6_port) : 0;
+
+	for (const struct config_listener *l = cfg->listeners; l != NULL;
+	    l = l->next)
+		if (l->port != 0 && l->port == port)
+			return l->ssl;
+	return port == 993;
+}
+
 void
 serve_this(const struct serve *v, int in_fd, int out_fd)
 {
@@ -315,5 +334,9 @@ serve_this(const struct serve *v, int in_fd, int out_fd)
 	getpeername(in_fd, (void *)&s->remote, &n);
 	n = sizeof(s->local);
 	getsockname(in_fd, (void *)&s->local, &n);
+	s->tls_from_start = is_tls_port(v->cfg, &s->local);
+	if (s->tls_from_start && v->tls == NULL)
+		fatal("port of imaps, but ssl = no, or certificate or key "
+		    "cannot be used");
 	run(v, s, auth_fd, notify_fd);
 }

@@ -476,6 +476,62 @@ def test_inetd_serves_one_connection(kind):
     assert p.wait(10) == 0
 
 
+def inetd(d, port):
+    """A connection to that port, with loftd -i at its other end: (client, process)."""
+    import daemons
+    as_user = {}
+    if d.kind == "ordinary" and os.geteuid() == 0:
+        as_user = {"user": daemons.ORDINARY, "group": daemons.ORDINARY,
+                   "extra_groups": []}
+    with socket.socket() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        s.bind(("127.0.0.1", port))
+        s.listen()
+        ours = socket.create_connection(("127.0.0.1", port))
+        theirs, _ = s.accept()
+    with theirs:
+        p = subprocess.Popen([d.build / "loftd", "-i", "-c", d.conf],
+                             stdin=theirs, stdout=theirs, stderr=theirs,
+                             **as_user)
+    return Imap(ours), p
+
+
+@pytest.mark.parametrize("how", ["plain", "starttls", "tls"])
+def test_inetd_knows_tls_by_the_port(kind, how):
+    import daemons
+    d = daemons.Daemon(kind)
+    c, p = inetd(d, d.tls_port if how == "tls" else d.port)
+    if how == "tls":
+        c.start_tls()
+    greeting = c.greet()
+    assert (b"STARTTLS" in greeting) == (how != "tls"), greeting
+    if how == "starttls":
+        c.ok("STARTTLS")
+        c.start_tls()
+    c.ok("LOGIN anna secret")
+    append(c)
+    c.ok("SELECT INBOX")
+    c.ok("LOGOUT")
+    assert p.wait(10) == 0
+    tls = re.search(r"Login: user=<anna>.*", d.log())[0]
+    assert ("TLS" in tls) == (how != "plain"), tls
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="the port 993 needs root")
+def test_inetd_on_the_port_of_imaps():
+    """Also where no inet_listener has it."""
+    import daemons
+    d = daemons.Daemon("virtual")
+    try:
+        c, p = inetd(d, 993)
+    except OSError as e:
+        pytest.skip(f"port 993: {e}")
+    c.start_tls()
+    c.login("anna")
+    c.ok("LOGOUT")
+    assert p.wait(10) == 0
+
+
 def test_listening_sockets_of_systemd_are_used(kind):
     import daemons
     d = daemons.Daemon(kind)
