@@ -180,6 +180,45 @@ enter_gate(struct account *acc)
 	return e;
 }
 
+/*
+ * Deleted mailboxes of a state before this one, which nobody can have open: their
+ * numbers would be given again.
+ */
+static void
+put_aside(int dir_fd, const char *aside)
+{
+	if (faccessat(dir_fd, "loft/deleted", F_OK, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    renameat(dir_fd, "loft/deleted", dir_fd, aside) != 0)
+		log_errno("cannot put loft/deleted aside");
+}
+
+static enum err
+begin_state(struct account *acc)
+{
+	struct db_txn *t;
+	char aside[64];
+	enum err e;
+
+	snprintf(aside, sizeof(aside), "loft/new.%ld.0", (long)getpid());
+	if ((e = account_write(acc, &t)) != ERR_OK)
+		return e;
+	if (meta_get(t, "version") == STATE_VERSION) {
+		db_abort(&t);
+		return ERR_OK;		/* another process was faster */
+	}
+	put_aside(acc->root_fd, aside);
+	if (acc->wide_control)
+		put_aside(acc->control_fd, aside);
+	if ((e = meta_put(t, "version", STATE_VERSION)) == ERR_OK)
+		e = db_commit(&t);
+	else
+		db_abort(&t);
+	if (e == ERR_OK && (e = fs_remove_tree(acc->root_fd, aside)) ==
+	    ERR_OK && acc->wide_control)
+		e = fs_remove_tree(acc->control_fd, aside);
+	return e;
+}
+
 static enum err
 open_state(struct account *acc, const struct account_place *place)
 {
@@ -197,15 +236,8 @@ open_state(struct account *acc, const struct account_place *place)
 			db_abort(&t);
 			if (version == STATE_VERSION)
 				return ERR_OK;
-			if (version == 0) {
-				if ((e = account_write(acc, &t)) != ERR_OK)
-					return e;
-				if ((e = meta_put(t, "version",
-				    STATE_VERSION)) == ERR_OK)
-					return db_commit(&t);
-				db_abort(&t);
-				return e;
-			}
+			if (version == 0)
+				return begin_state(acc);
 			e = ERR_CORRUPT;
 		}
 		db_close(&acc->db);
@@ -255,6 +287,8 @@ account_open(const struct account_place *place, struct account **account_out)
 	acc->sync = place->sync;
 	acc->wide_control = place->wide_control;
 	acc->store_batch = place->store_batch;
+	acc->ghost_max_age_us = place->ghost_max_age_ms * 1000;
+	acc->ghost_max_bytes = place->ghost_max_bytes;
 	acc->user = strdup(place->user);
 	acc->client = strdup(place->client);
 	if (acc->user == NULL || acc->client == NULL)

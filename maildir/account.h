@@ -25,6 +25,8 @@ struct account_place {
 	unsigned max_readers;	/* process limit */
 	uint64_t map_bytes;	/* address space for the state */
 	unsigned store_batch;	/* messages renamed before the OK; 0: all */
+	uint64_t ghost_max_age_ms;	/* for how long ghosts are kept; 0: not */
+	uint64_t ghost_max_bytes;	/* and how much of them; 0: no limit */
 	int changed_fd;		/* socket to notify, or -1 */
 };
 
@@ -38,6 +40,8 @@ struct account {
 	char *user, *client;
 	bool sync, wide_control;
 	unsigned store_batch;
+	uint64_t ghost_max_age_us, ghost_max_bytes;
+	uint64_t ghosts_seen_ms;	/* when the oldest were last looked for */
 	int changed_fd;
 	uint64_t dev, ino;	/* of the root: the account's name towards notify */
 	mode_t dir_mode, file_mode;

@@ -51,14 +51,21 @@ enum err change_store(struct folder *f, const uint32_t *uids, size_t n,
     enum store_op op, uint32_t flags, uint64_t keywords, uint64_t told,
     struct arena *a, struct store_result *out);
 
+struct expunge_result {
+	uint32_t *done;		/* UIDs expunged by us; in `a` */
+	size_t n_done;
+	size_t n_kept;		/* ERR_BUSY: how many would have been */
+};
+
 /*
  * Expunges those of `uids` (ascending; NULL: all) that carry \Deleted. They become
  * ghosts while another session may name them. The deciding step is the rename out
- * of cur/. done_out: UIDs expunged by us, in `a`.
- * Errors: ERR_PERM, ERR_IO, ERR_UNAVAIL; what was done before is done.
+ * of cur/. refuse: not while another session has the folder open (RFC 2180 4.1.4).
+ * Errors: ERR_BUSY (refuse: nothing was done); ERR_PERM, ERR_IO, ERR_UNAVAIL; what
+ * was done before is done.
  */
 enum err change_expunge(struct folder *f, const uint32_t *uids, size_t n,
-    struct arena *a, uint32_t **done_out, size_t *n_done);
+    bool refuse, struct arena *a, struct expunge_result *out);
 
 struct copy_result {
 	uint32_t uidvalidity;	/* of the destination */
@@ -77,10 +84,10 @@ enum err change_copy(struct folder *f, const uint32_t *uids, size_t n,
 
 /*
  * Moves: who renames a message out of the source's cur/ has won it; others find it
- * gone. Each arrives once. Errors as change_copy; after an error what was claimed
- * is put back.
+ * gone. Each arrives once. refuse: as for change_expunge. Errors as change_copy,
+ * ERR_BUSY; after an error what was claimed is put back.
  */
 enum err change_move(struct folder *f, const uint32_t *uids, size_t n,
-    struct folder *to, struct arena *a, struct copy_result *out);
+    struct folder *to, bool refuse, struct arena *a, struct copy_result *out);
 
 #endif

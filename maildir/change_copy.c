@@ -18,6 +18,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -270,6 +271,8 @@ struct moving {
 	uint32_t *uids;			/* of the source, parallel to in */
 	struct keywords names;		/* of the source */
 	struct removal removal;
+	struct others others;		/* in the source */
+	bool refuse;			/* while there are any */
 	struct arena *a;
 };
 
@@ -279,11 +282,19 @@ remove_moved(struct db_txn *t, void *ctx)
 {
 	struct moving *m = ctx;
 	uint32_t *gone = arena_array(m->a, m->n + 1, sizeof(*gone));
+	uint64_t *size = arena_array(m->a, m->n + 1, sizeof(*size));
+	struct stat st;
 	size_t n = 0;
 
 	for (size_t i = 0; i < m->n; i++)
-		if (m->in[i].placed)
+		if (m->in[i].placed) {
+			size[n] = m->in[i].rec.size;
+			if (size[n] == 0 && fstatat(m->to->cur_fd,
+			    m->in[i].name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+				size[n] = (uint64_t)st.st_size;
 			gone[n++] = m->uids[i];
+		}
+	m->removal.size = size;
 	return n == 0 ? ERR_OK : remove_records(t, m->f, gone, n, &m->removal);
 }
 
@@ -365,6 +376,7 @@ move_locked(struct moving *m, const uint32_t *uids, size_t n, size_t *n_gone)
 
 	m->n = *n_gone = 0;
 	if ((e = find_all(m, uids, n, n_gone)) != ERR_OK || m->n == 0 ||
+	    (e = removal_allow(m->f, m->refuse, m->a, &m->others)) != ERR_OK ||
 	    (e = read_keywords(m->f, m->a, &m->names)) != ERR_OK)
 		return e;
 	old = arena_array(m->a, m->n, sizeof(*old));
@@ -386,9 +398,10 @@ move_locked(struct moving *m, const uint32_t *uids, size_t n, size_t *n_gone)
 
 enum err
 change_move(struct folder *f, const uint32_t *uids, size_t n,
-    struct folder *to, struct arena *a, struct copy_result *out)
+    struct folder *to, bool refuse, struct arena *a, struct copy_result *out)
 {
-	struct moving m = { .f = f, .to = to, .a = a };
+	struct moving m = { .f = f, .to = to, .a = a, .refuse = refuse };
+	bool swept = false;
 	enum err e;
 
 	*out = (struct copy_result){ .uidvalidity = to->uidvalidity };
@@ -406,11 +419,17 @@ change_move(struct folder *f, const uint32_t *uids, size_t n,
 			return e;
 		e = move_locked(&m, uids, n, &out->n_gone);
 		unlock_both(f, to);
+		if (refuse && !swept && others_may_be_dead(f->acc, e, 0)) {
+			swept = true;
+			continue;
+		}
 		if (e != ERR_STATE)
 			break;
 		if (attempt == MOVE_TRIES)
 			return ERR_BUSY;
 	}
+	if (e == ERR_BUSY)
+		removal_log(f, 0, "moved", &m.others, a);
 	if (e != ERR_OK)
 		return e;
 	for (size_t i = 0; i < m.n; i++) {
@@ -422,6 +441,7 @@ change_move(struct folder *f, const uint32_t *uids, size_t n,
 		out->to[out->n++] = m.in[i].rec.uid;
 	}
 	if (out->n > 0) {
+		removal_log(f, out->n, "moved", &m.others, a);
 		if (f->acc->sync && (e = fs_sync(f->cur_fd, "cur/")) != ERR_OK)
 			return e;
 		e = change_sync_added(to, out->to[out->n - 1] + 1);

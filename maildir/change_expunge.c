@@ -6,8 +6,10 @@
 #include "maildir/change.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/fsutil.h"
@@ -28,6 +30,24 @@ struct remover {
 	enum err e;
 };
 
+/* With its size, which counts against the account's limit. */
+static enum err
+put_ghost(struct remover *m, const struct record *rec)
+{
+	struct record ghost = *rec;
+	char name[300];
+	struct stat st;
+
+	if (ghost.size == 0 && m->removal->size != NULL) {
+		ghost.size = m->removal->size[m->removal->at];
+	} else if (ghost.size == 0) {
+		ghost_name(rec->uid, rec->base, name);
+		if (fstatat(m->f->tmp_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+			ghost.size = (uint64_t)st.st_size;
+	}
+	return ghost_put(m->t, m->f->id, m->removal->modseq, &ghost);
+}
+
 static enum index_verdict
 remove_one(struct record *rec, void *ctx)
 {
@@ -38,9 +58,10 @@ remove_one(struct record *rec, void *ctx)
 	if (m->e != ERR_OK)
 		return INDEX_KEEP;
 	if (m->removal->ghosts) {
-		m->e = ghost_put(m->t, m->f->id, m->removal->modseq, rec);
+		m->e = put_ghost(m, rec);
 		m->r->n_ghosts++;
 	}
+	m->removal->at++;
 	if (m->r->n_dirty > 0 &&
 	    db_get(m->t, T_DIRTY, key_span(&k), &v) == ERR_OK) {
 		m->r->n_dirty--;
@@ -69,6 +90,7 @@ remove_records(struct db_txn *t, struct folder *f, const uint32_t *uids,
 		goto out;
 	/* What became a ghost is one, if all others left just now. */
 	removal->ghosts |= others > 0;
+	removal->at = 0;
 	removal->modseq = rec_next_modseq(&r);
 	if ((e = index_update(t, &r, uids, n, remove_one, &m)) != ERR_OK ||
 	    (e = m.e) != ERR_OK)
@@ -81,6 +103,8 @@ remove_records(struct db_txn *t, struct folder *f, const uint32_t *uids,
 	r.dead_lines += (uint32_t)n;
 	scan_note_own(f, &r, removal->before);
 	f->n_ghosts = r.n_ghosts;
+	if (removal->ghosts)
+		f->acc->late_ghosts = f->id;	/* there may be too many */
 	e = rec_put(t, &r);
 out:
 	arena_free(&a);
@@ -174,20 +198,31 @@ take_out(struct folder *f, struct victim *v, size_t n, bool ghosts,
 	return ERR_OK;
 }
 
-static enum err
-others_here(struct folder *f, bool *out)
+enum err
+removal_allow(struct folder *f, bool refuse, struct arena *a,
+    struct others *out)
 {
 	struct db_txn *t;
-	uint64_t min;
-	size_t others = 0;
 	enum err e;
 
+	*out = (struct others){ 0 };
 	if ((e = db_begin(f->acc->db, false, &t)) != ERR_OK)
 		return e;
-	e = presence_look(t, f->acc, f->id, &others, &min);
+	e = others_meet(t, f->acc, f->id, a, out);
 	db_abort(&t);
-	*out = others > 0;
-	return e;
+	return e == ERR_OK && out->n > 0 && refuse ? ERR_BUSY : e;
+}
+
+void
+removal_log(const struct folder *f, size_t n, const char *done,
+    const struct others *others, struct arena *a)
+{
+	if (others->n > 0 && n == 0)
+		log_info("Messages not %s: mailbox %s is open in %s", done,
+		    log_text(span_of(f->name)), others_text(others, a));
+	else if (others->n > 0)
+		log_info("Messages %s: %zu of mailbox %s, open in %s", done, n,
+		    log_text(span_of(f->name)), others_text(others, a));
 }
 
 static enum err
@@ -207,14 +242,14 @@ commit_removal(struct folder *f, const uint32_t *done, size_t n,
 }
 
 static enum err
-expunge_locked(struct folder *f, const uint32_t *uids, size_t n,
-    struct arena *a, uint32_t **done_out, size_t *n_done)
+expunge_locked(struct folder *f, const uint32_t *uids, size_t n, bool refuse,
+    struct arena *a, struct others *others, struct expunge_result *out)
 {
 	struct removal removal = { .before = scan_cur_mtime(f) };
 	struct victim *v;
 	uint32_t *all;
 	size_t n_victims = 0, before;
-	bool ghosts, missing = true;
+	bool missing = true;
 	enum err e = ERR_OK, commit_e;
 
 	/* A file that others renamed is found by a scan; then once more. */
@@ -225,23 +260,24 @@ expunge_locked(struct folder *f, const uint32_t *uids, size_t n,
 		    ERR_OK)
 			break;
 		e = find_deleted(f, uids, n, a, &v, &n_victims);
-		if (e != ERR_OK || n_victims == 0 ||
-		    (e = others_here(f, &ghosts)) != ERR_OK)
+		out->n_kept = n_victims;
+		if (e != ERR_OK || n_victims == 0 || (e = removal_allow(f,
+		    refuse, a, others)) != ERR_OK)
 			break;
-		all = arena_array(a, *n_done + n_victims, sizeof(*all));
-		if (*n_done > 0)
-			memcpy(all, *done_out, *n_done * sizeof(*all));
-		*done_out = all;
-		before = *n_done;
-		removal.ghosts = ghosts;
-		e = take_out(f, v, n_victims, ghosts, *done_out, n_done,
-		    &missing);
+		all = arena_array(a, out->n_done + n_victims, sizeof(*all));
+		if (out->n_done > 0)
+			memcpy(all, out->done, out->n_done * sizeof(*all));
+		out->done = all;
+		before = out->n_done;
+		removal.ghosts = others->n > 0;
+		e = take_out(f, v, n_victims, removal.ghosts, out->done,
+		    &out->n_done, &missing);
 		KILL_POINT("expunge-renamed");
-		if (*n_done == before)
+		if (out->n_done == before)
 			continue;
 		/* Even after an error: what left cur/ leaves the state. */
-		commit_e = commit_removal(f, *done_out + before,
-		    *n_done - before, &removal);
+		commit_e = commit_removal(f, out->done + before,
+		    out->n_done - before, &removal);
 		if (e == ERR_OK)
 			e = commit_e;
 		KILL_POINT("expunge-committed");
@@ -250,20 +286,26 @@ expunge_locked(struct folder *f, const uint32_t *uids, size_t n,
 }
 
 enum err
-change_expunge(struct folder *f, const uint32_t *uids, size_t n,
-    struct arena *a, uint32_t **done_out, size_t *n_done)
+change_expunge(struct folder *f, const uint32_t *uids, size_t n, bool refuse,
+    struct arena *a, struct expunge_result *out)
 {
+	struct others others = { 0 };
 	enum err e;
 
-	*done_out = NULL;
-	*n_done = 0;
+	*out = (struct expunge_result){ 0 };
 	if (f->read_only)
 		return ERR_PERM;
-	if ((e = folder_lock(f)) != ERR_OK)
-		return e;
-	e = expunge_locked(f, uids, n, a, done_out, n_done);
-	folder_unlock(f);
-	if (*n_done > 0)
+	for (int attempt = 0; ; attempt++) {
+		if ((e = folder_lock(f)) != ERR_OK)
+			return e;
+		e = expunge_locked(f, uids, n, refuse, a, &others, out);
+		folder_unlock(f);
+		if (!refuse || !others_may_be_dead(f->acc, e, attempt))
+			break;
+	}
+	if (out->n_done > 0 || e == ERR_BUSY)
+		removal_log(f, out->n_done, "expunged", &others, a);
+	if (out->n_done > 0)
 		account_changed(f->acc, f->id);
 	return e;
 }

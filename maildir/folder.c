@@ -78,29 +78,26 @@ open_sub(struct folder *f, const char *name, bool make, int *fd_out)
 
 /* CONTROL elsewhere: <control>/.INBOX, <control>/.Name (as Dovecot lays it out). */
 static enum err
-open_control(struct folder *f, struct span name)
+open_control(struct folder *f, const char *dir)
 {
-	char dir[256];
 	enum err e;
 
 	f->control_fd = f->dir_fd;
 	if (!f->acc->wide_control)
 		return ERR_OK;
-	snprintf(dir, sizeof(dir), ".%.*s", (int)name.n, name.p);
 	if ((e = fs_mkdir(f->acc->control_fd, dir, f->acc->dir_mode)) != ERR_OK)
 		return e;
 	f->control_fd = -1;
 	return fs_open_dir(f->acc->control_fd, dir, &f->control_fd);
 }
 
+/* dir: below the mail root; control_dir: below CONTROL. */
 static enum err
-open_dirs(struct folder *f, struct span name)
+open_dirs_at(struct folder *f, const char *dir, const char *control_dir,
+    bool inbox)
 {
-	bool inbox = name_is_inbox(name);
-	char dir[256];
 	enum err e;
 
-	name_to_dir(name, dir);
 	if ((e = fs_open_dir(f->acc->root_fd, dir, &f->dir_fd)) != ERR_OK)
 		return e == ERR_NOTFOUND || e == ERR_PERM ? e : ERR_UNAVAIL;
 	/* A directory without cur/ is no mailbox; the INBOX always is one. */
@@ -109,7 +106,28 @@ open_dirs(struct folder *f, struct span name)
 	if ((e = open_sub(f, "new", true, &f->new_fd)) != ERR_OK ||
 	    (e = open_sub(f, "tmp", true, &f->tmp_fd)) != ERR_OK)
 		return e == ERR_NOTFOUND ? ERR_UNAVAIL : e;
-	return open_control(f, name);
+	return open_control(f, control_dir);
+}
+
+static enum err
+open_dirs(struct folder *f, struct span name)
+{
+	char dir[256], control_dir[256];
+
+	name_to_dir(name, dir);
+	snprintf(control_dir, sizeof(control_dir), ".%.*s", (int)name.n,
+	    name.p);
+	return open_dirs_at(f, dir, control_dir, name_is_inbox(name));
+}
+
+/* A mailbox that was deleted and that somebody has open still. */
+static enum err
+open_deleted(struct folder *f, uint32_t id)
+{
+	char dir[64];
+
+	snprintf(dir, sizeof(dir), "loft/deleted/%u", id);
+	return open_dirs_at(f, dir, dir, false);
 }
 
 static struct folder *
@@ -376,12 +394,12 @@ folder_open_id(struct account *acc, uint32_t id, struct folder **folder_out)
 		return e;
 	e = rec_get(t, id, &a, &r);
 	db_abort(&t);
-	if (e == ERR_OK && r.flags & REC_DELETED)
-		e = ERR_NOTFOUND;
 	if (e == ERR_OK) {
 		f = new_folder(acc, r.name);
 		f->id = id;
-		if ((e = open_dirs(f, r.name)) == ERR_OK &&
+		e = r.flags & REC_DELETED ? open_deleted(f, id) :
+		    open_dirs(f, r.name);
+		if (e == ERR_OK &&
 		    (fstat(f->dir_fd, &st) != 0 || !is_same(&r, &st)))
 			e = ERR_NOTFOUND;	/* renamed just now */
 		if (e == ERR_OK)
@@ -424,6 +442,23 @@ read_view(struct db_txn *t, const struct folder_rec *r,
 	return e == ERR_NOTFOUND ? ERR_OK : e;
 }
 
+/*
+ * Whether the folder has the name still that it was opened by: a RENAME that is under
+ * way has counted who is here. ERR_STATE: look again.
+ */
+static enum err
+check_renamed(struct db_txn *t, const struct folder *f,
+    const struct folder_rec *r)
+{
+	struct span v;
+	enum err e = db_get(t, T_META, SPAN("rename"), &v);
+
+	if (e != ERR_OK && e != ERR_NOTFOUND)
+		return e;
+	return (e == ERR_OK && v.n > 1) ||
+	    !span_eq(r->name, span_of(f->name)) ? ERR_STATE : ERR_OK;
+}
+
 /* Reference, cursor, \Recent and the view, in one transaction. */
 static enum err
 enter(struct folder *f, struct folder_snapshot *snap)
@@ -443,7 +478,8 @@ enter(struct folder *f, struct folder_snapshot *snap)
 	if ((e = rec_get(t, f->id, &a, &r)) == ERR_OK &&
 	    r.flags & REC_DELETED)
 		e = ERR_NOTFOUND;
-	if (e == ERR_OK && (e = presence_enter(t, f->acc, f->id, r.modseq,
+	if (e == ERR_OK && (e = check_renamed(t, f, &r)) == ERR_OK &&
+	    (e = presence_enter(t, f->acc, f->id, r.modseq,
 	    f->read_only)) == ERR_OK && (e = read_view(t, &r, snap)) ==
 	    ERR_OK) {
 		snap->uidnext = r.synced_uidnext;
@@ -466,25 +502,48 @@ enter(struct folder *f, struct folder_snapshot *snap)
 	return e;
 }
 
+static enum err
+open_and_enter(struct account *acc, struct span name, bool read_only,
+    struct folder **folder_out, struct folder_snapshot *snap)
+{
+	enum err e;
+
+	if ((e = open_by_name(acc, name, true, read_only, folder_out)) !=
+	    ERR_OK)
+		return e;
+	if ((e = enter(*folder_out, snap)) != ERR_OK) {
+		free(snap->uids);
+		snap->uids = NULL;
+		(*folder_out)->selected = false;
+		free_folder(folder_out);
+	}
+	return e;
+}
+
 enum err
 folder_select(struct account *acc, struct span name, bool read_only,
     struct folder **folder_out, struct folder_snapshot *snap_out)
 {
-	enum err e;
+	enum err e, settled;
 
 	memset(snap_out, 0, sizeof(*snap_out));
 	*folder_out = NULL;
 	if ((e = presence_join(acc)) != ERR_OK ||
-	    (e = presence_sweep(acc, false)) != ERR_OK ||
-	    (e = open_by_name(acc, name, true, read_only,
-	    folder_out)) != ERR_OK)
+	    (e = presence_sweep(acc, false)) != ERR_OK)
 		return e;
-	if ((e = enter(*folder_out, snap_out)) != ERR_OK) {
-		free(snap_out->uids);
-		snap_out->uids = NULL;
-		(*folder_out)->selected = false;
-		free_folder(folder_out);
-	} else if ((*folder_out)->n_ghosts > 0) {
+	for (int attempt = 0; ; attempt++) {
+		e = open_and_enter(acc, name, read_only, folder_out, snap_out);
+		if (e != ERR_STATE)
+			break;
+		if (attempt == NAME_TRIES)
+			return ERR_BUSY;
+		/* Waits for a RENAME that is under way. */
+		if ((settled = names_settle(acc)) != ERR_OK)
+			return settled;
+	}
+	if (e != ERR_OK)
+		return e;
+	if ((*folder_out)->n_ghosts > 0) {
 		/* Perhaps of sessions that died before they could sweep. */
 		acc->late_ghosts = (*folder_out)->id;
 	}

@@ -106,7 +106,8 @@ struct changed_message {
 
 struct folder_changes {
 	bool deleted;			/* the mailbox is gone: BYE */
-	char *renamed_to;		/* new storage name when that changed, or NULL */
+	bool lost;			/* and nothing is left of it in the state */
+	char *renamed_from, *renamed_to; /* storage names when that changed, or NULL */
 	uint64_t modseq;		/* highest now */
 	uint32_t uidnext;
 	uint32_t recent_from;		/* first of the new ones that is \Recent to us; 0 none */
@@ -199,29 +200,48 @@ bool folder_know_keywords(struct folder *f, uint64_t bits);
 /* ---- mailboxes ---- */
 
 /*
+ * What is done about other sessions that have a mailbox open, or one below it that
+ * is renamed too (RFC 2180 3). Decided in the transaction that makes it so.
+ */
+enum others_how {
+	OTHERS_REFUSE,		/* ERR_BUSY while there are any */
+	/*
+	 * They go on. What is renamed has a new name for them; of what is deleted
+	 * nobody gets the name (ERR_BUSY from CREATE, RENAME) until the last left.
+	 */
+	OTHERS_KEEP,
+	OTHERS_END,		/* they are woken, and are to end */
+};
+
+/*
  * CREATE. Built aside and put in place by one rename. Missing parents stay
  * missing (listed as \NonExistent), as Dovecot does it.
- * Errors: ERR_EXISTS, ERR_CANNOT, ERR_PERM, ERR_QUOTA, ERR_IO.
+ * Errors: ERR_EXISTS, ERR_BUSY, ERR_CANNOT, ERR_PERM, ERR_QUOTA, ERR_IO.
  */
 enum err folder_create(struct account *acc, struct span name);
 
 /*
  * DELETE: one rename into loft/deleted/, then the transaction. With inferiors the
- * mailbox goes, they stay (RFC 9051 6.3.5). Errors: ERR_NOTFOUND; ERR_CANNOT (INBOX);
- * ERR_PERM; ERR_IO
+ * mailbox goes, they stay (RFC 9051 6.3.5). id_out: which one it was (0: none).
+ * Errors: ERR_NOTFOUND; ERR_CANNOT (INBOX); ERR_BUSY; ERR_PERM; ERR_IO
  */
-enum err folder_delete(struct account *acc, struct span name);
+enum err folder_delete(struct account *acc, struct span name,
+    enum others_how how, uint32_t *id_out);
 
 /*
  * RENAME, inferiors included; INBOX moves its messages to the new mailbox. The
- * intent is in the state first. Errors: ERR_NOTFOUND, ERR_EXISTS, ERR_CANNOT,
- * ERR_PERM, ERR_QUOTA, ERR_IO
+ * intent is in the state first. Errors: ERR_NOTFOUND, ERR_EXISTS, ERR_BUSY,
+ * ERR_CANNOT, ERR_PERM, ERR_QUOTA, ERR_IO
  */
-enum err folder_rename(struct account *acc, struct span from, struct span to);
+enum err folder_rename(struct account *acc, struct span from, struct span to,
+    enum others_how how);
+
+/* Whether a deleted mailbox of that name is open somewhere, and keeps the name. */
+bool folder_is_reserved(struct account *acc, struct span name);
 
 /*
  * Where a name went: the new name of a mailbox that was renamed away from it, until
- * the old name is used again. ERR_NOTFOUND: never heard of it.
+ * the old name is used again (30 days, 1,000 names). ERR_NOTFOUND: never heard of it.
  */
 enum err folder_renamed_to(struct account *acc, struct span name,
     struct arena *a, struct span *to_out);

@@ -13,7 +13,7 @@
 #include "maildir/presence.h"
 #include "maildir/scan.h"
 
-enum { CURSOR_EVERY_MS = 1000, UNSYNCED_US = 1000000 };
+enum { CURSOR_EVERY_MS = 1000, UNSYNCED_US = 1000000, OLD_EVERY_MS = 60000 };
 
 void
 folder_note_own(struct folder *f, uint64_t modseq)
@@ -213,6 +213,21 @@ look_disk(struct folder *f, struct arena *a, struct db_txn **t,
 	return read_rec(f, a, t, r);
 }
 
+/* Ghosts may have become too old: now and then somebody has to look. */
+static void
+sweep_old(struct folder *f)
+{
+	struct account *acc = f->acc;
+	uint64_t now = clock_mono_ms(), every = acc->ghost_max_age_us / 4000;
+
+	if (every > OLD_EVERY_MS)
+		every = OLD_EVERY_MS;
+	if (acc->ghosts_seen_ms != 0 && now - acc->ghosts_seen_ms < every)
+		return;
+	acc->ghosts_seen_ms = now;
+	acc->late_ghosts = f->id;
+}
+
 enum err
 folder_look(struct folder *f, uint64_t told, uint64_t expunged_told,
     uint32_t known_uidnext, struct arena *a, struct folder_changes *out)
@@ -223,26 +238,29 @@ folder_look(struct folder *f, uint64_t told, uint64_t expunged_told,
 
 	memset(out, 0, sizeof(*out));
 	if ((e = read_rec(f, a, &t, &r)) == ERR_NOTFOUND) {
-		out->deleted = true;
+		out->deleted = out->lost = true;
 		return ERR_OK;
 	}
 	if (e != ERR_OK || (e = look_disk(f, a, &t, &r)) != ERR_OK) {
 		db_abort(&t);
 		return e == ERR_CORRUPT ? ERR_UNAVAIL : e;
 	}
-	out->deleted = (r.flags & REC_DELETED) != 0;
+	/* Deleted under policy ghost: for who has it open nothing happened. */
+	out->deleted = r.flags & REC_DELETED && !(r.flags & REC_KEPT);
 	out->modseq = r.modseq;
 	out->uidnext = r.synced_uidnext;
 	f->n_ghosts = r.n_ghosts;
+	if (r.n_ghosts > 0)
+		sweep_old(f);
 	if (!span_eq(r.name, span_of(f->name))) {
+		out->renamed_from = f->name;
 		f->name = arena_cstr(&f->arena, r.name);
 		out->renamed_to = f->name;
 	}
 	out->keywords_changed = folder_keywords_take(f, &r);
-	if (!out->deleted && (r.modseq != told ||
-	    r.synced_uidnext != known_uidnext))
+	if (r.modseq != told || r.synced_uidnext != known_uidnext)
 		e = look_pages(t, f, &r, told, known_uidnext, a, out);
-	if (e == ERR_OK && !out->deleted && r.modseq > expunged_told)
+	if (e == ERR_OK && r.modseq > expunged_told)
 		e = look_vanished(t, &r, expunged_told, a, out);
 	db_abort(&t);
 	if (e == ERR_OK && out->n_added > 0 &&

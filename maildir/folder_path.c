@@ -49,7 +49,7 @@ path_of_uid(const struct folder *f, uint32_t uid, struct arena *a,
 {
 	struct record rec;
 	struct db_txn *t;
-	uint64_t modseq;
+	struct ghost_when when;
 	enum err e;
 
 	*ghost_out = false;
@@ -59,7 +59,9 @@ path_of_uid(const struct folder *f, uint32_t uid, struct arena *a,
 	if (e == ERR_OK) {
 		e = path_of_record(t, f, &rec, out);
 	} else if (e == ERR_NOTFOUND &&
-	    (e = ghost_get(t, f->id, uid, &modseq, &rec)) == ERR_OK) {
+	    (e = ghost_get(t, f->id, uid, &when, &rec)) == ERR_OK) {
+		if (ghost_is_over(f->acc, &when))
+			e = ERR_NOTFOUND;
 		*ghost_out = true;
 		out->dir_fd = f->tmp_fd;
 		out->dirty = false;

@@ -10,6 +10,7 @@
 #include "maildir/account.h"
 #include "maildir/folder.h"
 #include "maildir/folder_path.h"
+#include "maildir/ghost.h"
 #include "maildir/index.h"
 
 enum { PENDING_MAX = 256, PENDING_BYTES = 512 * 1024 };
@@ -117,7 +118,7 @@ folder_read(struct folder *f, const uint32_t *uids, size_t n, unsigned want,
 	struct page_iter it = { 0 };
 	struct db_txn *t;
 	struct record rec;
-	uint64_t modseq;
+	struct ghost_when when;
 	bool have = false;
 	uint32_t at = 0, first = 0;
 	enum err e;
@@ -142,7 +143,9 @@ folder_read(struct folder *f, const uint32_t *uids, size_t n, unsigned want,
 			set_info(m, &rec);
 		} else {
 			at = 0;
-			e = ghost_get(t, f->id, uids[i], &modseq, &rec);
+			e = ghost_get(t, f->id, uids[i], &when, &rec);
+			if (e == ERR_OK && ghost_is_over(f->acc, &when))
+				e = ERR_NOTFOUND;
 			m->ghost = e == ERR_OK;
 			m->gone = e == ERR_NOTFOUND;
 			if (m->gone)

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "common/arena.h"
+#include "common/clock.h"
 #include "common/fsutil.h"
 #include "common/killpoint.h"
 #include "common/lock.h"
@@ -52,7 +53,15 @@ struct batch {
 	struct arena a;
 };
 
-/* Ghosts that every cursor has passed. */
+bool
+ghost_is_over(const struct account *acc, const struct ghost_when *when)
+{
+	uint64_t now = clock_us();
+
+	return when->us <= now && now - when->us >= acc->ghost_max_age_us;
+}
+
+/* Ghosts that every cursor has passed, or that are too old. */
 static enum err
 find_free_ghosts(struct folder *f, struct batch *b)
 {
@@ -60,7 +69,8 @@ find_free_ghosts(struct folder *f, struct batch *b)
 	struct db_cursor *c = NULL;
 	struct db_txn *t;
 	struct span k, v;
-	uint64_t min, modseq;
+	struct ghost_when when;
+	uint64_t min;
 	uint32_t id, uid;
 	size_t others;
 	char name[300];
@@ -76,8 +86,8 @@ find_free_ghosts(struct folder *f, struct batch *b)
 	    id == f->id; e = db_next(c, &k, &v)) {
 		struct record rec;
 
-		if (ghost_get(t, f->id, uid, &modseq, &rec) != ERR_OK ||
-		    modseq > min)
+		if (ghost_get(t, f->id, uid, &when, &rec) != ERR_OK ||
+		    (when.modseq > min && !ghost_is_over(f->acc, &when)))
 			continue;
 		ghost_name(uid, rec.base, name);
 		b->uid[b->n] = uid;
@@ -88,8 +98,9 @@ find_free_ghosts(struct folder *f, struct batch *b)
 	return e == ERR_NOTFOUND ? ERR_OK : e;
 }
 
-static enum err
-forget_ghosts(struct folder *f, const struct batch *b)
+enum err
+ghost_forget(struct folder *f, const uint32_t *uids, size_t n,
+    uint32_t *left_out)
 {
 	struct folder_rec r;
 	struct arena a = { 0 };
@@ -99,8 +110,8 @@ forget_ghosts(struct folder *f, const struct batch *b)
 	if ((e = account_write(f->acc, &t)) != ERR_OK)
 		return e;
 	e = rec_get(t, f->id, &a, &r);
-	for (size_t i = 0; i < b->n && e == ERR_OK; i++) {
-		struct key k = key_u32_u32(f->id, b->uid[i]);
+	for (size_t i = 0; i < n && e == ERR_OK; i++) {
+		struct key k = key_u32_u32(f->id, uids[i]);
 		struct span v;
 
 		if (db_get(t, T_GHOSTS, key_span(&k), &v) == ERR_OK &&
@@ -110,6 +121,7 @@ forget_ghosts(struct folder *f, const struct batch *b)
 	}
 	if (e == ERR_OK)
 		e = rec_put(t, &r);
+	*left_out = r.n_ghosts;
 	arena_free(&a);
 	if (e == ERR_OK)
 		return db_commit(&t);
@@ -122,12 +134,14 @@ ghost_sweep(struct account *acc, uint32_t folder_id)
 {
 	struct batch *b = calloc(1, sizeof(*b));
 	struct folder *f = NULL;
+	uint32_t left = 0;
 	enum err e;
 
 	if (b == NULL)
 		fatal("no memory");
-	if ((e = folder_open_id(acc, folder_id, &f)) == ERR_OK &&
-	    (e = folder_lock(f)) == ERR_OK) {
+	if ((e = folder_open_id(acc, folder_id, &f)) == ERR_OK)
+		left = f->n_ghosts;
+	if (e == ERR_OK && (e = folder_lock(f)) == ERR_OK) {
 		do {
 			e = find_free_ghosts(f, b);
 			if (e != ERR_OK || b->n == 0)
@@ -135,7 +149,7 @@ ghost_sweep(struct account *acc, uint32_t folder_id)
 			for (size_t i = 0; i < b->n; i++)
 				(void)unlinkat(f->tmp_fd, b->name[i], 0);
 			KILL_POINT("ghost-unlinked");
-			e = forget_ghosts(f, b);
+			e = ghost_forget(f, b->uid, b->n, &left);
 			arena_clear(&b->a);
 		} while (e == ERR_OK);
 		folder_unlock(f);
@@ -145,6 +159,8 @@ ghost_sweep(struct account *acc, uint32_t folder_id)
 		    folder_id, err_name(e));
 	arena_free(&b->a);
 	free(b);
+	if (f != NULL && left > 0 && acc->ghost_max_bytes > 0)
+		ghost_limit(acc);
 	folder_close(&f);
 }
 
@@ -288,7 +304,7 @@ ghost_late_renames(struct account *acc, uint32_t folder_id)
 		e = rename_batch(f, job, &more);
 		folder_unlock(f);
 	}
-	if (e != ERR_OK && e != ERR_NOTFOUND)
+	if (e != ERR_OK && e != ERR_NOTFOUND && e != ERR_GONE)
 		log_warn("flags of folder %u stay in the state until the next "
 		    "look (%s)", folder_id, err_name(e));
 	free(job);
@@ -316,6 +332,18 @@ wait_for_writers(struct account *acc, uint32_t folder_id)
 	close(fd);
 }
 
+/* A name that was reserved for the folder is free, unless it is used by now. */
+static enum err
+free_name(struct db_txn *t, uint32_t id, const struct folder_rec *r)
+{
+	uint32_t named;
+	enum err e = names_get(t, r->name, &named);
+
+	if (e == ERR_OK && named == id)
+		e = db_del(t, T_NAMES, r->name);
+	return e == ERR_NOTFOUND ? ERR_OK : e;
+}
+
 void
 ghost_drop_folder(struct account *acc, uint32_t folder_id)
 {
@@ -334,24 +362,30 @@ ghost_drop_folder(struct account *acc, uint32_t folder_id)
 	if (e == ERR_OK)
 		e = presence_look(t, acc, folder_id, &others, &min);
 	db_abort(&t);
-	arena_free(&a);
-	if (e != ERR_OK || !(r.flags & REC_DELETED) || min != UINT64_MAX)
+	if (e != ERR_OK || !(r.flags & REC_DELETED) || min != UINT64_MAX) {
+		arena_free(&a);
 		return;
+	}
 	snprintf(path, sizeof(path), "loft/deleted/%u", folder_id);
 	wait_for_writers(acc, folder_id);
-	if (fs_remove_tree(acc->root_fd, path) != ERR_OK)
-		return;
+	if (fs_remove_tree(acc->root_fd, path) != ERR_OK ||
+	    (acc->wide_control &&
+	    fs_remove_tree(acc->control_fd, path) != ERR_OK))
+		goto out;
 	KILL_POINT("deleted-removed");
 	while (!done) {
 		if (account_write(acc, &t) != ERR_OK)
-			return;
-		if (state_drop_folder(t, folder_id, 20000, &done) != ERR_OK) {
+			break;
+		if (free_name(t, folder_id, &r) != ERR_OK ||
+		    state_drop_folder(t, folder_id, 20000, &done) != ERR_OK) {
 			db_abort(&t);
-			return;
+			break;
 		}
 		if (db_commit(&t) != ERR_OK)
-			return;
+			break;
 	}
+out:
+	arena_free(&a);
 }
 
 /* ---- after a death ---- */
@@ -494,31 +528,32 @@ mark_deleted(struct account *acc, uint32_t id)
 	struct folder_rec r;
 	struct arena a = { 0 };
 	struct db_txn *t;
-	uint32_t named;
+	struct stat st;
+	char path[64];
 	enum err e;
 
 	if (account_write(acc, &t) != ERR_OK)
 		return;
+	snprintf(path, sizeof(path), "loft/deleted/%u", id);
 	e = rec_get(t, id, &a, &r);
+	/* Left from before the state was discarded: that of another mailbox. */
+	if (e == ERR_OK && !(r.flags & REC_DELETED) &&
+	    (fstatat(acc->root_fd, path, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
+	    st.st_ino != r.dir_ino))
+		e = ERR_NOTFOUND;
 	if (e == ERR_OK && !(r.flags & REC_DELETED)) {
 		r.flags |= REC_DELETED;
 		r.modseq = rec_next_modseq(&r);
-		e = rec_put(t, &r);
-		if (e == ERR_OK && names_get(t, r.name, &named) == ERR_OK &&
-		    named == id)
-			e = db_del(t, T_NAMES, r.name);
+		if ((e = rec_put(t, &r)) == ERR_OK)
+			e = free_name(t, id, &r);
 	}
 	arena_free(&a);
 	if (e != ERR_OK)
 		db_abort(&t);
 	else if (db_commit(&t) == ERR_OK)
 		account_folder_gone(acc, id);
-	if (e == ERR_NOTFOUND) {
-		char path[64];
-
-		snprintf(path, sizeof(path), "loft/deleted/%u", id);
+	if (e == ERR_NOTFOUND)
 		(void)!fs_remove_tree(acc->root_fd, path);
-	}
 }
 
 static void

@@ -11,6 +11,7 @@
 
 #include "common/err.h"
 #include "common/span.h"
+#include "maildir/index.h"
 
 struct account;
 struct folder;
@@ -21,11 +22,26 @@ struct folder;
  */
 void ghost_name(uint32_t uid, struct span base, char out[300]);
 
+/* Whether a ghost is too old to be shown: as if it were not there. */
+bool ghost_is_over(const struct account *acc, const struct ghost_when *when);
+
 /*
- * Removes ghosts that every session of the folder was told of: file first, then
- * the record, so that a crash between leaves only a record. Errors are logged.
+ * Removes ghosts that every session of the folder was told of, or that are too old:
+ * file first, then the record, so that a crash between leaves only a record. Then the
+ * oldest of the account's, while all of them are larger than the account may have.
+ * Errors are logged.
  */
 void ghost_sweep(struct account *acc, uint32_t folder_id);
+
+/* The oldest of the account's go, folder by folder, as many as are over its limit. */
+void ghost_limit(struct account *acc);
+
+/*
+ * Their files are gone: the records go too. Needs the folder lock. left_out: how many
+ * the folder has still.
+ */
+enum err ghost_forget(struct folder *f, const uint32_t *uids, size_t n,
+    uint32_t *left_out);
 
 /*
  * Brings file names of a folder's `dirty` messages up to date, a batch at a time.

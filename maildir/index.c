@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/db.h"
 #include "common/log.h"
 
@@ -431,19 +432,21 @@ ghost_put(struct db_txn *t, uint32_t folder_id, uint64_t modseq,
     const struct record *rec)
 {
 	struct key k = key_u32_u32(folder_id, rec->uid);
-	char room[8 + 128 + 2 * NAME_MAX_BYTES];
+	struct ghost_when when = { modseq, clock_us() };
+	char room[sizeof(when) + 128 + 2 * NAME_MAX_BYTES];
 	size_t n = packed_size(rec, 1);
 
-	if (n > sizeof(room) - 8)
+	if (n > sizeof(room) - sizeof(when))
 		return ERR_LIMIT;
-	memcpy(room, &modseq, 8);
-	pack(rec, 1, room + 8);
-	return db_put(t, T_GHOSTS, key_span(&k), (struct span){ room, n + 8 });
+	memcpy(room, &when, sizeof(when));
+	pack(rec, 1, room + sizeof(when));
+	return db_put(t, T_GHOSTS, key_span(&k),
+	    (struct span){ room, n + sizeof(when) });
 }
 
 enum err
 ghost_get(struct db_txn *t, uint32_t folder_id, uint32_t uid,
-    uint64_t *modseq_out, struct record *out)
+    struct ghost_when *when_out, struct record *out)
 {
 	struct key k = key_u32_u32(folder_id, uid);
 	struct page p;
@@ -452,10 +455,12 @@ ghost_get(struct db_txn *t, uint32_t folder_id, uint32_t uid,
 
 	if (e != ERR_OK)
 		return e;
-	if (v.n < 8)
+	if (v.n < sizeof(*when_out))
 		return ERR_CORRUPT;
-	*modseq_out = load64(v.p);
-	if ((e = page_read((struct span){ v.p + 8, v.n - 8 }, &p)) != ERR_OK)
+	memcpy(when_out, v.p, sizeof(*when_out));
+	v.p += sizeof(*when_out);
+	v.n -= sizeof(*when_out);
+	if ((e = page_read(v, &p)) != ERR_OK)
 		return e;
 	page_record(&p, 0, out);
 	return ERR_OK;

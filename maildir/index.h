@@ -88,11 +88,19 @@ enum err index_update(struct db_txn *t, struct folder_rec *r,
     const uint32_t *uids, size_t n,
     enum index_verdict (*fn)(struct record *rec, void *ctx), void *ctx);
 
-/* One record as a value for T_GHOSTS: expunge modseq, then a page of one. */
+/* When a message became a ghost. The modseq may be ahead of the clock. */
+struct ghost_when {
+	uint64_t modseq, us;
+};
+
+/*
+ * One record as a value for T_GHOSTS: expunge modseq, the time now, then a page of
+ * one.
+ */
 enum err ghost_put(struct db_txn *t, uint32_t folder_id, uint64_t modseq,
     const struct record *rec);
 enum err ghost_get(struct db_txn *t, uint32_t folder_id, uint32_t uid,
-    uint64_t *modseq_out, struct record *out);
+    struct ghost_when *when_out, struct record *out);
 
 /* Learned facts. */
 struct facts {

@@ -1,13 +1,11 @@
 /*
- * CREATE, DELETE, RENAME.
+ * CREATE and DELETE, and the lock on names.
  *
  * CREATE  builds loft/new.<pid>.<n>/ and renames it into place: there or not.
  * DELETE  renames the directory to loft/deleted/<folder id>, then the transaction.
- *         A crash between is finished by ghost_recover.
- * RENAME  is many renames in Maildir++: the intent ("rename" in T_META: from NUL to)
- *         is committed first; whoever takes the names lock next finishes it.
+ *         A crash between is finished by ghost_recover. Kept for who has it open
+ *         (REC_KEPT), its name stays in T_NAMES, so that nobody else gets it.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -15,24 +13,22 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/clock.h"
 #include "common/crit.h"
 #include "common/fsutil.h"
 #include "common/killpoint.h"
 #include "common/lock.h"
 #include "common/log.h"
 #include "maildir/account.h"
-#include "maildir/change.h"
 #include "maildir/folder.h"
 #include "maildir/ghost.h"
 #include "maildir/mailbox_names.h"
 #include "maildir/name.h"
+#include "maildir/others.h"
 #include "maildir/presence.h"
+#include "maildir/renamed.h"
 #include "maildir/state.h"
 
-enum { NAMES_WAIT_MS = 30000, RENAMES_KEPT = 1000 };
-
-static enum err finish_rename(struct account *acc);
+enum { NAMES_WAIT_MS = 30000 };
 
 enum err
 names_lock(struct account *acc)
@@ -52,7 +48,7 @@ names_lock(struct account *acc)
 		crit_leave(CRIT_LOCK);
 		return e;
 	}
-	if ((e = finish_rename(acc)) != ERR_OK)
+	if ((e = rename_finish(acc)) != ERR_OK)
 		names_unlock(acc);
 	return e;
 }
@@ -64,9 +60,8 @@ names_unlock(struct account *acc)
 	crit_leave(CRIT_LOCK);
 }
 
-/* Whether a mailbox is there: a directory with cur/ in it. */
-static bool
-is_there(struct account *acc, struct span name)
+bool
+mailbox_is_there(struct account *acc, struct span name)
 {
 	char path[300], dir[256];
 
@@ -74,29 +69,6 @@ is_there(struct account *acc, struct span name)
 	snprintf(path, sizeof(path), "%s/cur", dir);
 	return name_is_inbox(name) ||
 	    faccessat(acc->root_fd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
-}
-
-/* A name is used again: what was once renamed away from it is history. */
-static enum err
-forget_renamed(struct account *acc, struct span name)
-{
-	struct db_txn *t;
-	struct span v;
-	enum err e;
-
-	if ((e = db_begin(acc->db, false, &t)) != ERR_OK)
-		return e;
-	e = db_get(t, T_RENAMES, name, &v);
-	db_abort(&t);
-	if (e != ERR_OK)
-		return e == ERR_NOTFOUND ? ERR_OK : e;
-	if ((e = account_write(acc, &t)) != ERR_OK)
-		return e;
-	if ((e = db_del(t, T_RENAMES, name)) != ERR_OK) {
-		db_abort(&t);
-		return e;
-	}
-	return db_commit(&t);
 }
 
 /* ---- CREATE ---- */
@@ -134,8 +106,10 @@ create_locked(struct account *acc, struct span name)
 	char aside[64], dir[256];
 	enum err e;
 
-	if (is_there(acc, name))
+	if (mailbox_is_there(acc, name))
 		return ERR_EXISTS;
+	if ((e = others_reserve(acc, name)) != ERR_OK)
+		return e;
 	snprintf(aside, sizeof(aside), "loft/new.%ld.%u", (long)getpid(),
 	    ++count);
 	name_to_dir(name, dir);
@@ -154,7 +128,7 @@ create_locked(struct account *acc, struct span name)
 	}
 	if (acc->sync && (e = fs_sync(acc->root_fd, "mail root")) != ERR_OK)
 		return e;
-	return forget_renamed(acc, name);
+	return renamed_forget(acc, name);
 }
 
 enum err
@@ -167,11 +141,16 @@ folder_create(struct account *acc, struct span name)
 	if (name_is_inbox(name))
 		return ERR_EXISTS;
 	/* Our death in the middle is noticed. */
-	if ((e = presence_join(acc)) != ERR_OK ||
-	    (e = names_lock(acc)) != ERR_OK)
+	if ((e = presence_join(acc)) != ERR_OK)
 		return e;
-	e = create_locked(acc, name);
-	names_unlock(acc);
+	for (int attempt = 0; ; attempt++) {
+		if ((e = names_lock(acc)) != ERR_OK)
+			return e;
+		e = create_locked(acc, name);
+		names_unlock(acc);
+		if (!others_may_be_dead(acc, e, attempt))
+			break;
+	}
 	if (e == ERR_OK)
 		log_info("Mailbox created: %s", log_text(name));
 	return e;
@@ -179,452 +158,166 @@ folder_create(struct account *acc, struct span name)
 
 /* ---- DELETE ---- */
 
-/* The control directory of a mailbox that has one elsewhere. */
+/*
+ * The control directory of a mailbox that has one elsewhere goes the same way: who
+ * keeps the mailbox needs it.
+ */
 static void
-drop_control(struct account *acc, struct span name)
+move_control(struct account *acc, struct span name, uint32_t id)
 {
-	char dir[256];
+	char dir[256], path[64];
 
 	if (!acc->wide_control)
 		return;
 	snprintf(dir, sizeof(dir), ".%.*s", (int)name.n, name.p);
-	(void)!fs_remove_tree(acc->control_fd, dir);
+	snprintf(path, sizeof(path), "loft/deleted/%u", id);
+	if (fs_mkdir(acc->control_fd, "loft", 0700) != ERR_OK ||
+	    fs_mkdir(acc->control_fd, "loft/deleted", 0700) != ERR_OK ||
+	    renameat(acc->control_fd, dir, acc->control_fd, path) != 0)
+		(void)!fs_remove_tree(acc->control_fd, dir);
+}
+
+/* One DELETE: what is asked for and what is found. */
+struct deletion {
+	struct span name;
+	enum others_how how;
+	uint32_t id;
+	struct others others;
+	struct arena a;
+};
+
+/* The record of what is to be deleted; one with a new id if it has none. */
+static enum err
+find_doomed(struct db_txn *t, struct deletion *d, struct folder_rec *r,
+    bool *is_new)
+{
+	enum err e = names_get(t, d->name, &d->id);
+
+	if (e == ERR_OK)
+		e = rec_get(t, d->id, &d->a, r);
+	/* What has the name now was made by another program, and never opened. */
+	*is_new = e == ERR_NOTFOUND || (e == ERR_OK && r->flags & REC_DELETED);
+	if (!*is_new)
+		return e;
+	d->id = (uint32_t)meta_get(t, "next-folder") + 1;
+	*r = (struct folder_rec){ .id = d->id, .name = d->name };
+	return meta_put(t, "next-folder", d->id);
 }
 
 static enum err
-delete_in(struct db_txn *t, struct account *acc, struct span name,
-    uint32_t *id_out)
+delete_in(struct db_txn *t, struct account *acc, struct deletion *d)
 {
 	struct folder_rec r = { 0 };
-	struct arena a = { 0 };
 	char dir[256], path[64];
-	enum err e = names_get(t, name, id_out);
+	bool is_new;
+	enum err e;
 
-	if (e == ERR_OK)
-		e = rec_get(t, *id_out, &a, &r);
-	if (e == ERR_NOTFOUND) {
-		/* Never opened: an id all the same, for the directory. */
-		*id_out = (uint32_t)meta_get(t, "next-folder") + 1;
-		e = meta_put(t, "next-folder", *id_out);
-		r = (struct folder_rec){ .id = *id_out, .name = name };
-	}
-	if (e != ERR_OK)
-		goto out;
-	name_to_dir(name, dir);
-	snprintf(path, sizeof(path), "loft/deleted/%u", *id_out);
+	d->others = (struct others){ 0 };
+	if ((e = find_doomed(t, d, &r, &is_new)) != ERR_OK ||
+	    (e = others_meet(t, acc, d->id, &d->a, &d->others)) != ERR_OK)
+		return e;
+	if (d->how == OTHERS_REFUSE && d->others.n > 0)
+		return ERR_BUSY;
+	name_to_dir(d->name, dir);
+	snprintf(path, sizeof(path), "loft/deleted/%u", d->id);
 	if (renameat2(acc->root_fd, dir, acc->root_fd, path,
 	    RENAME_NOREPLACE) != 0) {
 		e = fs_err(errno);
 		if (e != ERR_NOTFOUND)
-			log_errno("cannot delete mailbox %s", log_text(name));
-		goto out;
+			log_errno("cannot delete mailbox %s",
+			    log_text(d->name));
+		return e;
 	}
 	KILL_POINT("delete-renamed");
 	r.flags |= REC_DELETED;
+	if (d->how == OTHERS_KEEP && d->others.n > 0)
+		r.flags |= REC_KEPT;
 	r.modseq = rec_next_modseq(&r);
-	if ((e = rec_put(t, &r)) == ERR_OK)
-		e = db_del(t, T_NAMES, name);
-out:
-	arena_free(&a);
-	return e;
+	if ((e = rec_put(t, &r)) != ERR_OK || is_new || r.flags & REC_KEPT)
+		return e;
+	return db_del(t, T_NAMES, d->name);
 }
 
 static enum err
-delete_locked(struct account *acc, struct span name, uint32_t *id_out)
+delete_locked(struct account *acc, struct deletion *d)
 {
 	struct db_txn *t;
 	enum err e;
 
-	if (!is_there(acc, name))
+	if (!mailbox_is_there(acc, d->name))
 		return ERR_NOTFOUND;
 	if ((e = fs_mkdir(acc->root_fd, "loft", 0700)) != ERR_OK ||
 	    (e = fs_mkdir(acc->root_fd, "loft/deleted", 0700)) != ERR_OK ||
 	    (e = account_write(acc, &t)) != ERR_OK)
 		return e;
-	if ((e = delete_in(t, acc, name, id_out)) != ERR_OK) {
+	if ((e = delete_in(t, acc, d)) != ERR_OK) {
 		db_abort(&t);
 		return e;
 	}
 	if ((e = db_commit(&t)) != ERR_OK)
 		return e;
-	drop_control(acc, name);
+	move_control(acc, d->name, d->id);
 	if (acc->sync)
 		e = fs_sync(acc->root_fd, "mail root");
 	return e;
 }
 
-enum err
-folder_delete(struct account *acc, struct span name)
+/* One line: who (the prefix says) deleted what under whom. */
+static void
+log_deletion(struct deletion *d, enum err e)
 {
-	uint32_t id = 0;
+	static const char *const fate[] = {
+		[OTHERS_REFUSE] = "", [OTHERS_END] = "which are ended",
+		[OTHERS_KEEP] = "which keep it until they leave",
+	};
+	bool any = d->others.n > 0;
+
+	if (e == ERR_OK && !any)
+		log_info("Mailbox deleted: %s", log_text(d->name));
+	else if (e == ERR_OK)
+		log_info("Mailbox deleted: %s, open in %s, %s",
+		    log_text(d->name), others_text(&d->others, &d->a),
+		    fate[d->how]);
+	else if (e == ERR_BUSY && any)
+		log_info("Mailbox not deleted: %s, open in %s",
+		    log_text(d->name), others_text(&d->others, &d->a));
+}
+
+enum err
+folder_delete(struct account *acc, struct span name, enum others_how how,
+    uint32_t *id_out)
+{
+	struct deletion d = { .name = name, .how = how };
 	enum err e;
 
+	*id_out = 0;
 	if (name_is_inbox(name))
 		return ERR_CANNOT;
 	if (name_check(name) != ERR_OK)
 		return ERR_NOTFOUND;
-	if ((e = presence_join(acc)) != ERR_OK ||
-	    (e = names_lock(acc)) != ERR_OK)
+	if ((e = presence_join(acc)) != ERR_OK)
 		return e;
-	e = delete_locked(acc, name, &id);
-	names_unlock(acc);
-	if (e != ERR_OK)
-		return e;
-	log_info("Mailbox deleted: %s", log_text(name));
-	account_folder_gone(acc, id);
-	acc->late_deleted = id;
-	return ERR_OK;
-}
-
-/* ---- RENAME ---- */
-
-struct rename_one {
-	struct rename_one *next;
-	struct span from, to;
-};
-
-/* The mailboxes that a rename touches: itself and what is below. */
-static enum err
-collect(struct account *acc, struct span from, struct span to,
-    struct arena *a, struct rename_one **out)
-{
-	int fd = openat(acc->root_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
-	struct dirent *d;
-
-	*out = NULL;
-	if (dir == NULL) {
-		log_errno("cannot list the mail root");
-		if (fd >= 0)
-			close(fd);
-		return ERR_IO;
-	}
-	while ((d = readdir(dir)) != NULL) {
-		struct rename_one *r;
-		struct span name;
-
-		if (!name_from_dir(d->d_name, &name) ||
-		    (!span_eq(name, from) && !name_is_below(name, from)))
-			continue;
-		r = arena_alloc(a, sizeof(*r));
-		r->from = arena_span(a, name);
-		r->to = span_of(arena_printf(a, "%.*s%.*s", (int)to.n, to.p,
-		    (int)(name.n - from.n), name.p + from.n));
-		r->next = *out;
-		*out = r;
-	}
-	closedir(dir);
-	return ERR_OK;
-}
-
-static enum err
-check_targets(struct account *acc, const struct rename_one *list)
-{
-	enum err e;
-
-	for (; list != NULL; list = list->next) {
-		if ((e = name_check(list->to)) != ERR_OK)
+	for (int attempt = 0; ; attempt++) {
+		if ((e = names_lock(acc)) != ERR_OK)
 			return e;
-		if (is_there(acc, list->to))
-			return ERR_EXISTS;
-	}
-	return ERR_OK;
-}
-
-static enum err
-put_intent(struct account *acc, struct span from, struct span to)
-{
-	struct buf b = { 0 };
-	struct db_txn *t;
-	enum err e;
-
-	if ((e = account_write(acc, &t)) != ERR_OK)
-		return e;
-	buf_add_span(&b, from);
-	buf_addc(&b, '\0');
-	buf_add_span(&b, to);
-	e = db_put(t, T_META, SPAN("rename"), buf_span(&b));
-	buf_clear(&b);
-	if (e != ERR_OK) {
-		db_abort(&t);
-		return e;
-	}
-	return db_commit(&t);
-}
-
-/* The directories. One that has its new name already is done. */
-static enum err
-rename_dirs(struct account *acc, const struct rename_one *list)
-{
-	char from[256], to[256];
-
-	for (; list != NULL; list = list->next) {
-		name_to_dir(list->from, from);
-		name_to_dir(list->to, to);
-		if (renameat2(acc->root_fd, from, acc->root_fd, to,
-		    RENAME_NOREPLACE) != 0 && errno != ENOENT) {
-			enum err e = fs_err(errno);
-
-			log_errno("cannot rename mailbox %s",
-			    log_text(list->from));
-			return e;
-		}
-		if (acc->wide_control)
-			(void)!renameat(acc->control_fd, from, acc->control_fd,
-			    to);
-		KILL_POINT("rename-dir");
-	}
-	return ERR_OK;
-}
-
-/* T_RENAMES: u32 folder id, u64 seconds, new name. */
-static enum err
-put_notice(struct db_txn *t, uint32_t id, struct span from, struct span to)
-{
-	struct buf b = { 0 };
-	uint64_t when = (uint64_t)clock_s();
-	enum err e;
-
-	buf_add(&b, &id, sizeof(id));
-	buf_add(&b, &when, sizeof(when));
-	buf_add_span(&b, to);
-	e = db_put(t, T_RENAMES, from, buf_span(&b));
-	buf_clear(&b);
-	return e == ERR_OK ? db_del(t, T_RENAMES, to) : e;
-}
-
-static enum err
-rename_record(struct db_txn *t, struct arena *a, struct span from,
-    struct span to)
-{
-	struct folder_rec r;
-	uint32_t id;
-	enum err e = names_get(t, from, &id);
-
-	if (e == ERR_NOTFOUND)
-		return put_notice(t, 0, from, to);
-	if (e != ERR_OK || (e = rec_get(t, id, a, &r)) != ERR_OK)
-		return e;
-	r.name = to;
-	r.modseq = rec_next_modseq(&r);
-	if ((e = db_del(t, T_NAMES, from)) != ERR_OK ||
-	    (e = names_put(t, to, id)) != ERR_OK ||
-	    (e = rec_put(t, &r)) != ERR_OK)
-		return e;
-	return put_notice(t, id, from, to);
-}
-
-/*
- * Names in the state that lie at or below `from`: by the state, not by the
- * directories, which have moved.
- */
-static enum err
-rename_records(struct account *acc, struct span from, struct span to)
-{
-	struct arena a = { 0 };
-	struct rename_one *list = NULL, *r;
-	struct db_cursor *c = NULL;
-	struct db_txn *t;
-	struct span k, v;
-	enum err e;
-
-	if ((e = account_write(acc, &t)) != ERR_OK)
-		return e;
-	if ((e = db_cursor_open(t, T_NAMES, &c)) == ERR_OK)
-		e = db_seek(c, from, &k, &v);
-	for (; e == ERR_OK && span_starts(k, from); e = db_next(c, &k, &v)) {
-		if (!span_eq(k, from) && !name_is_below(k, from))
-			continue;
-		r = arena_alloc(&a, sizeof(*r));
-		r->from = arena_span(&a, k);
-		r->to = span_of(arena_printf(&a, "%.*s%.*s", (int)to.n, to.p,
-		    (int)(k.n - from.n), k.p + from.n));
-		r->next = list;
-		list = r;
-	}
-	db_cursor_close(&c);
-	if (e == ERR_NOTFOUND)
-		e = ERR_OK;
-	if (e == ERR_OK)
-		e = put_notice(t, 0, from, to);
-	for (r = list; r != NULL && e == ERR_OK; r = r->next)
-		e = rename_record(t, &a, r->from, r->to);
-	if (e == ERR_OK)
-		e = db_del(t, T_META, SPAN("rename"));
-	arena_free(&a);
-	if (e != ERR_OK) {
-		db_abort(&t);
-		return e;
-	}
-	return db_commit(&t);
-}
-
-static enum err
-carry_out(struct account *acc, struct span from, struct span to,
-    const struct rename_one *list)
-{
-	enum err e, undo;
-
-	if ((e = rename_dirs(acc, list)) == ERR_OK) {
-		KILL_POINT("rename-dirs");
-		if ((e = rename_records(acc, from, to)) == ERR_OK &&
-		    acc->sync)
-			e = fs_sync(acc->root_fd, "mail root");
-		return e;
-	}
-	/* Back, as far as that goes; the intent goes with it. */
-	for (; list != NULL; list = list->next) {
-		char there[256], here[256];
-
-		name_to_dir(list->to, there);
-		name_to_dir(list->from, here);
-		(void)!renameat2(acc->root_fd, there, acc->root_fd, here,
-		    RENAME_NOREPLACE);
-	}
-	undo = put_intent(acc, SPAN(""), SPAN(""));
-	return undo == ERR_OK ? e : undo;
-}
-
-enum err
-names_settle(struct account *acc)
-{
-	struct db_txn *t;
-	struct span v;
-	enum err e;
-
-	if ((e = db_begin(acc->db, false, &t)) != ERR_OK)
-		return e;
-	e = db_get(t, T_META, SPAN("rename"), &v);
-	db_abort(&t);
-	if (e != ERR_OK || v.n <= 1)
-		return e == ERR_NOTFOUND ? ERR_OK : e;
-	/* Waits for a living one, does the work of a dead one. */
-	if ((e = names_lock(acc)) == ERR_OK)
+		e = delete_locked(acc, &d);
 		names_unlock(acc);
-	return e;
-}
-
-/* What a dead process had begun. */
-static enum err
-finish_rename(struct account *acc)
-{
-	struct arena a = { 0 };
-	struct rename_one *list;
-	struct db_txn *t;
-	struct span v, from;
-	enum err e;
-
-	if ((e = db_begin(acc->db, false, &t)) != ERR_OK)
-		return e;
-	e = db_get(t, T_META, SPAN("rename"), &v);
-	v = e == ERR_OK ? arena_span(&a, v) : SPAN_NONE;
-	db_abort(&t);
-	if (e == ERR_OK && v.n > 1) {
-		from = span_cut(&v, '\0');
-		log_warn("finishing the interrupted RENAME of %s to %s",
-		    log_text(from), log_text(v));
-		if ((e = collect(acc, from, v, &a, &list)) == ERR_OK)
-			e = carry_out(acc, from, v, list);
+		if (!others_may_be_dead(acc, e, attempt))
+			break;
 	}
-	arena_free(&a);
-	return e == ERR_NOTFOUND ? ERR_OK : e;
-}
-
-static enum err
-rename_locked(struct account *acc, struct span from, struct span to,
-    struct arena *a)
-{
-	struct rename_one *list;
-	enum err e;
-
-	if ((e = collect(acc, from, to, a, &list)) != ERR_OK)
-		return e;
-	if (list == NULL)
-		return ERR_NOTFOUND;
-	if (is_there(acc, to))
-		return ERR_EXISTS;
-	if ((e = check_targets(acc, list)) != ERR_OK ||
-	    (e = put_intent(acc, from, to)) != ERR_OK)
-		return e;
-	KILL_POINT("rename-intent");
-	return carry_out(acc, from, to, list);
-}
-
-/* RENAME INBOX: its messages move, it stays (RFC 3501 6.3.5). */
-static enum err
-rename_inbox(struct account *acc, struct span to, struct arena *a)
-{
-	struct folder_changes all;
-	struct copy_result moved;
-	struct folder *inbox = NULL, *target = NULL;
-	enum err e;
-
-	if ((e = folder_create(acc, to)) != ERR_OK ||
-	    (e = folder_open(acc, SPAN("INBOX"), &inbox)) != ERR_OK ||
-	    (e = folder_open(acc, to, &target)) != ERR_OK)
-		goto out;
-	if ((e = folder_look(inbox, 0, UINT64_MAX, 1, a, &all)) == ERR_OK)
-		e = change_move(inbox, all.added, all.n_added, target, a,
-		    &moved);
-out:
-	folder_close(&target);
-	folder_close(&inbox);
-	return e;
-}
-
-enum err
-folder_rename(struct account *acc, struct span from, struct span to)
-{
-	struct arena a = { 0 };
-	enum err e;
-
-	if ((e = name_check(to)) != ERR_OK)
-		return e;
-	if (name_is_inbox(to))
-		return ERR_EXISTS;
-	if (name_check(from) != ERR_OK)
-		return ERR_NOTFOUND;
-	if (name_is_below(to, from) && !name_is_inbox(from))
-		return ERR_CANNOT;
-	if (name_is_inbox(from)) {
-		e = rename_inbox(acc, to, &a);
-	} else if ((e = presence_join(acc)) == ERR_OK &&
-	    (e = names_lock(acc)) == ERR_OK) {
-		e = rename_locked(acc, from, to, &a);
-		names_unlock(acc);
-	}
-	if (e == ERR_OK)
-		log_info("Mailbox renamed: %s -> %s", log_text(from),
-		    log_text(to));
-	arena_free(&a);
-	return e;
-}
-
-enum err
-folder_renamed_to(struct account *acc, struct span name, struct arena *a,
-    struct span *to_out)
-{
-	struct folder_rec r;
-	struct db_txn *t;
-	struct span v;
-	uint32_t id;
-	enum err e;
-
-	*to_out = SPAN_NONE;
-	if (name.n == 0 || name.n > 400)
-		return ERR_NOTFOUND;
-	if ((e = db_begin(acc->db, false, &t)) != ERR_OK)
-		return e;
-	e = db_get(t, T_RENAMES, name, &v);
-	if (e == ERR_OK && v.n < 12)
-		e = ERR_CORRUPT;
+	log_deletion(&d, e);
 	if (e == ERR_OK) {
-		memcpy(&id, v.p, sizeof(id));
-		*to_out = arena_span(a, (struct span){ v.p + 12, v.n - 12 });
-		/* Renamed again since: where it is now. */
-		if (id != 0 && rec_get(t, id, a, &r) == ERR_OK)
-			*to_out = r.name;
+		*id_out = acc->late_deleted = d.id;
+		if (how != OTHERS_KEEP)
+			account_folder_gone(acc, d.id);
 	}
-	db_abort(&t);
+	arena_free(&d.a);
 	return e;
+}
+
+bool
+folder_is_reserved(struct account *acc, struct span name)
+{
+	return others_reserve(acc, name) == ERR_BUSY &&
+	    !mailbox_is_there(acc, name);
 }

@@ -2,7 +2,10 @@
 #ifndef MAILDIR_MAILBOX_NAMES_H
 #define MAILDIR_MAILBOX_NAMES_H
 
+#include <stdbool.h>
+
 #include "common/err.h"
+#include "common/span.h"
 
 struct account;
 
@@ -13,6 +16,12 @@ struct account;
  */
 enum err names_lock(struct account *acc);
 void names_unlock(struct account *acc);
+
+/* Under that lock: does what a dead process had begun. */
+enum err rename_finish(struct account *acc);
+
+/* Whether a mailbox is there: a directory with cur/ in it. */
+bool mailbox_is_there(struct account *acc, struct span name);
 
 /* Finishes a RENAME that a dead process left; one look when there is none. */
 enum err names_settle(struct account *acc);

@@ -940,7 +940,8 @@ load_record(struct scan *s)
 	db_abort(&t);
 	if (e != ERR_OK)
 		return e;
-	if (s->r.flags & REC_DELETED)
+	/* Who has it open still may go on with what is there. */
+	if (s->r.flags & REC_DELETED && !s->f->selected)
 		return ERR_GONE;
 	if (s->r.flags & REC_IMPORTING) {
 		/* The first import was cut off: from the beginning. */

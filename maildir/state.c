@@ -164,7 +164,7 @@ rec_refresh(struct db_txn *t, struct arena *a, struct folder_rec *r)
 		r->first_recent = now.first_recent;
 	if (now.synced_uidnext > r->synced_uidnext)
 		r->synced_uidnext = now.synced_uidnext;
-	r->flags |= now.flags & REC_DELETED;
+	r->flags |= now.flags & (REC_DELETED | REC_KEPT);
 	if (now.modseq > r->modseq)
 		r->modseq = now.modseq;
 	return ERR_OK;

@@ -27,7 +27,8 @@ enum state_table {
 	T_PAGES,	/* folder id, first UID -> up to 64 messages (index.c) */
 	T_CACHE,	/* folder id, UID -> facts learned from the message (index.c) */
 	T_VANISHED,	/* folder id, modseq -> UIDs expunged by that change */
-	T_GHOSTS,	/* folder id, UID -> expunge modseq, a page with that message */
+	T_GHOSTS,	/* folder id, UID -> expunge modseq and time, a page with
+			 * that message */
 	T_DIRTY,	/* folder id, UID -> flags and keywords that the file name has */
 	T_SESSIONS,	/* session id -> struct session_rec, user, client */
 	T_REFS,		/* folder id, session id -> struct ref_rec */
@@ -35,7 +36,7 @@ enum state_table {
 	T_COUNT
 };
 extern const char *const state_tables[T_COUNT];
-enum { STATE_VERSION = 1 };
+enum { STATE_VERSION = 2 };
 
 /* Key buffers: a struct, so that no caller forgets the size. */
 struct key {
@@ -55,6 +56,11 @@ bool key_get_u64(struct span k, uint64_t *a);
 enum folder_rec_flags {
 	REC_DELETED = 1,	/* gone from the tree, kept for who has it open */
 	REC_IMPORTING = 2,	/* the first import did not finish */
+	/*
+	 * With REC_DELETED: who has it open goes on, and until the last one
+	 * left, T_NAMES leads here: the name is reserved (RFC 2180 3.2).
+	 */
+	REC_KEPT = 4,
 };
 
 struct folder_rec {

@@ -108,6 +108,7 @@ out:
 enum err
 cmd_move(struct session *s, struct cursor *in, bool by_uid)
 {
+	struct policy p = policy_get(s);
 	struct copy_result r = { 0 };
 	struct folder *to = NULL;
 	uint32_t *uids;
@@ -117,8 +118,11 @@ cmd_move(struct session *s, struct cursor *in, bool by_uid)
 	if ((e = read_arguments(s, in, by_uid, &uids, &n, &to)) != ERR_OK ||
 	    n == 0)
 		goto out;
-	if ((e = change_move(s->folder, uids, n, to, in->arena,
-	    &r)) != ERR_OK || (e = verdict(s, &r)) != ERR_OK)
+	e = change_move(s->folder, uids, n, to, policy_keeps_messages(&p),
+	    in->arena, &r);
+	if (e == ERR_BUSY && policy_keeps_messages(&p))
+		e = mailbox_in_use(s, span_of(s->folder->name));
+	if (e != ERR_OK || (e = verdict(s, &r)) != ERR_OK)
 		goto out;
 	s->n_expunged += r.n;
 	s->view.expunges_now = true;

@@ -2,13 +2,17 @@
 #include "maildir/change.h"
 #include "maildir/folder.h"
 #include "worker/commands.h"
+#include "worker/mailbox.h"
+#include "worker/policy.h"
 
 enum err
 cmd_expunge(struct session *s, struct cursor *in, bool by_uid)
 {
 	struct set set;
-	uint32_t *uids = NULL, *done;
-	size_t n = 0, n_done = 0;
+	struct policy p = policy_get(s);
+	struct expunge_result r;
+	uint32_t *uids = NULL;
+	size_t n = 0;
 	enum err e;
 
 	if (by_uid && (e = cursor_set(in, &set)) != ERR_OK)
@@ -20,8 +24,10 @@ cmd_expunge(struct session *s, struct cursor *in, bool by_uid)
 		    &n)) != ERR_OK || n == 0)
 			return e;
 	}
-	e = change_expunge(s->folder, uids, n, in->arena, &done, &n_done);
-	s->n_expunged += n_done;
+	e = change_expunge(s->folder, uids, n, policy_keeps_messages(&p),
+	    in->arena, &r);
+	s->n_expunged += r.n_done;
 	s->view.expunges_now = true;
-	return e;
+	return e == ERR_BUSY ? mailbox_in_use(s,
+	    span_of(s->folder->name)) : e;
 }

@@ -40,11 +40,17 @@ read_subscriptions(struct listing *l)
 {
 	enum err e = subs_read(l->s->account->control_fd, &l->s->command,
 	    &l->subscribed, &l->n_subscribed);
+	size_t n = 0;
 
-	if (e == ERR_OK && l->n_subscribed > 0)
-		qsort(l->subscribed, l->n_subscribed, sizeof(struct span),
-		    compare);
-	return e;
+	if (e != ERR_OK || l->n_subscribed == 0)
+		return e;
+	/* Names of deleted mailboxes that are open somewhere are nobody's. */
+	for (size_t i = 0; i < l->n_subscribed; i++)
+		if (!folder_is_reserved(l->s->account, l->subscribed[i]))
+			l->subscribed[n++] = l->subscribed[i];
+	l->n_subscribed = n;
+	qsort(l->subscribed, n, sizeof(struct span), compare);
+	return ERR_OK;
 }
 
 static bool

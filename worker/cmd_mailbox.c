@@ -4,6 +4,7 @@
 #include "maildir/subs.h"
 #include "worker/commands.h"
 #include "worker/mailbox.h"
+#include "worker/policy.h"
 #include "worker/status.h"
 
 static bool
@@ -28,13 +29,18 @@ cmd_create(struct session *s, struct cursor *in, bool by_uid)
 	}
 	if (bad != ERR_OK)
 		return bad;
-	return is_inbox(name) ? ERR_EXISTS : folder_create(s->account, name);
+	if (is_inbox(name))
+		return ERR_EXISTS;
+	e = folder_create(s->account, name);
+	return e == ERR_BUSY ? mailbox_in_use(s, name) : e;
 }
 
 enum err
 cmd_delete(struct session *s, struct cursor *in, bool by_uid)
 {
+	struct policy p;
 	struct span name;
+	uint32_t id;
 	enum err e, bad;
 
 	(void)by_uid;
@@ -47,13 +53,41 @@ cmd_delete(struct session *s, struct cursor *in, bool by_uid)
 		status_set(s, NULL, "INBOX cannot be deleted.");
 		return ERR_CANNOT;
 	}
-	e = folder_delete(s->account, name);
+	p = policy_of(s, name);
+	e = folder_delete(s->account, name, policy_delete(&p), &id);
 	if (e == ERR_NOTFOUND)
 		return mailbox_missing(s, name, NULL);
-	if (e == ERR_OK && s->folder != NULL &&
-	    span_eq(span_of(s->folder->name), name))
+	if (e == ERR_BUSY)
+		return mailbox_in_use(s, name);
+	if (e == ERR_OK && s->folder != NULL && s->folder->id == id)
 		session_unselect(s);
 	return e;
+}
+
+/*
+ * Who renames knows: only others are to hear of it (policy disconnect).
+ */
+static void
+follow(struct session *s, struct span from, struct span to)
+{
+	struct folder *f = s->folder;
+	struct span name = f == NULL ? SPAN_NONE : span_of(f->name);
+
+	if (f == NULL || !span_starts(name, from) || is_inbox(from) ||
+	    (name.n > from.n && name.p[from.n] != '.'))
+		return;
+	f->name = arena_printf(&f->arena, "%.*s%.*s", (int)to.n, to.p,
+	    (int)(name.n - from.n), name.p + from.n);
+}
+
+/* RENAME INBOX moves messages: whoever may not lose them counts too. */
+static enum others_how
+rename_how(const struct session *s, struct span from)
+{
+	struct policy p = policy_of(s, from);
+
+	return is_inbox(from) && policy_keeps_messages(&p) ? OTHERS_REFUSE :
+	    policy_rename(&p);
 }
 
 enum err
@@ -74,7 +108,12 @@ cmd_rename(struct session *s, struct cursor *in, bool by_uid)
 		return ERR_CANNOT;
 	if (is_inbox(to))
 		return ERR_EXISTS;
-	e = folder_rename(s->account, from, to);
+	e = folder_rename(s->account, from, to, rename_how(s, from));
+	if (e == ERR_BUSY)
+		return mailbox_in_use(s, folder_is_reserved(s->account, to) ?
+		    to : from);
+	if (e == ERR_OK)
+		follow(s, from, to);
 	return e == ERR_NOTFOUND ? mailbox_missing(s, from, NULL) : e;
 }
 

@@ -4,6 +4,7 @@
 #include "worker/commands.h"
 #include "worker/conn.h"
 #include "worker/mailbox.h"
+#include "worker/policy.h"
 #include "worker/resp.h"
 #include "worker/status.h"
 #include "worker/wake.h"
@@ -94,17 +95,22 @@ cmd_unselect(struct session *s, struct cursor *in, bool by_uid)
 enum err
 cmd_close(struct session *s, struct cursor *in, bool by_uid)
 {
-	uint32_t *done;
-	size_t n = 0;
+	struct policy p = policy_get(s);
+	struct expunge_result r;
 	enum err e;
 
 	(void)by_uid;
 	if ((e = cursor_end(in)) != ERR_OK)
 		return e;
 	if (!s->folder->read_only) {
-		e = change_expunge(s->folder, NULL, 0, &s->command, &done, &n);
-		s->n_expunged += n;
-		if (e != ERR_OK)
+		e = change_expunge(s->folder, NULL, 0,
+		    policy_keeps_messages(&p), &s->command, &r);
+		s->n_expunged += r.n_done;
+		if (e == ERR_BUSY && r.n_kept > 0)
+			status_untagged(s, "NO", "INUSE", arena_printf(
+			    &s->command, "%zu deleted message%s kept", r.n_kept,
+			    r.n_kept == 1 ? "" : "s"));
+		else if (e != ERR_OK)
 			status_untagged(s, "NO", NULL,
 			    "Not all deleted messages could be removed.");
 	}

@@ -14,6 +14,7 @@
 #include "common/sandbox.h"
 #include "maildir/account.h"
 #include "worker/capability.h"
+#include "worker/policy.h"
 #include "worker/relay.h"
 #include "worker/serve.h"
 #include "worker/session.h"
@@ -54,6 +55,7 @@ enter(struct session *s, const char *user, const char *client, int fd[3])
 	};
 	enum err e;
 
+	policy_limits(cfg, &place);
 	if ((e = serve_confine_session(s, fd, 3)) != ERR_OK) {
 		for (int i = 0; i < 3; i++)
 			if (fd[i] >= 0)

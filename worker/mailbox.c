@@ -79,6 +79,20 @@ mailbox_missing(struct session *s, struct span storage, const char *otherwise)
 	return ERR_NOTFOUND;
 }
 
+enum err
+mailbox_in_use(struct session *s, struct span storage)
+{
+	bool reserved = folder_is_reserved(s->account, storage);
+	struct buf name = { 0 };
+
+	namespace_from_storage(s->cfg, storage, &name);
+	status_set(s, NULL, arena_printf(&s->command, reserved ?
+	    "Mailbox %s is still in use. Try again later." :
+	    "Mailbox %s is in use by another user.", buf_cstr(&name)));
+	buf_clear(&name);
+	return ERR_BUSY;
+}
+
 bool
 mailbox_exists(struct session *s, struct span storage)
 {

@@ -27,6 +27,12 @@ enum err mailbox_argument(struct session *s, struct cursor *in,
 enum err mailbox_missing(struct session *s, struct span storage,
     const char *otherwise);
 
+/*
+ * For the NO to what other sessions are in the way of (RFC 2180 3.1, 4.1.4), or, of a
+ * name that a deleted mailbox has still, "still in use" (3.2). Returns ERR_BUSY.
+ */
+enum err mailbox_in_use(struct session *s, struct span storage);
+
 /* Whether there is such a mailbox. Looks at the disk. */
 bool mailbox_exists(struct session *s, struct span storage);
 

@@ -8,6 +8,8 @@
 
 #include "common/config.h"
 #include "common/err.h"
+#include "common/span.h"
+#include "maildir/folder.h"
 
 struct session;
 
@@ -19,11 +21,24 @@ struct policy {
 	enum multi_copy copying;	/* 4.4: COPY */
 };
 
+struct account_place;
+
 /*
  * The policy of the session's selected mailbox. The one place that knows where
  * it comes from.
  */
 struct policy policy_get(const struct session *s);
+
+/* That of a mailbox named in a command (storage name). */
+struct policy policy_of(const struct session *s, struct span storage);
+
+/* What it means for DELETE, for RENAME, and whether EXPUNGE and MOVE are refused. */
+enum others_how policy_delete(const struct policy *p);
+enum others_how policy_rename(const struct policy *p);
+bool policy_keeps_messages(const struct policy *p);
+
+/* The limits of what is kept for sessions that were not told: an account's. */
+void policy_limits(const struct config *cfg, struct account_place *place);
 
 /*
  * Whether one of these messages of the selected mailbox (uids ascending) is

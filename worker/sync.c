@@ -70,12 +70,12 @@ sync_write_flags(struct session *s, uint32_t seq, uint32_t uid,
 
 /* BYE with the mailbox's name as the client knows it. */
 static void
-bye_mailbox(struct session *s, const char *what)
+bye_mailbox(struct session *s, const char *storage, const char *what)
 {
 	struct arena a = { 0 };
 	struct buf name = { .max = 1024 };
 
-	namespace_from_storage(s->cfg, span_of(s->folder->name), &name);
+	namespace_from_storage(s->cfg, span_of(storage), &name);
 	session_bye(s, arena_printf(&a, "Mailbox %s has been %s.",
 	    buf_cstr(&name), what), what[0] == 'd' ? "Mailbox was deleted" :
 	    "Mailbox was renamed");
@@ -92,14 +92,15 @@ check_mailbox(struct session *s, const struct folder_changes *c)
 {
 	struct policy p = policy_get(s);
 
-	if (c->deleted && p.deletion != DELETE_GHOST) {
-		bye_mailbox(s, "deleted");
+	/* Not by a DELETE of ours that lets it be kept: by another program. */
+	if (c->deleted && (p.deletion != DELETE_GHOST || c->lost)) {
+		bye_mailbox(s, s->folder->name, "deleted");
 		return false;
 	}
 	if (c->renamed_to == NULL)
 		return true;
 	if (p.renaming == RENAME_DISCONNECT) {
-		bye_mailbox(s, "renamed");
+		bye_mailbox(s, c->renamed_from, "renamed");
 		return false;
 	}
 	/* Follow: the session is bound to the folder, only the name is new. */

@@ -147,11 +147,11 @@ store_changes_names_and_expunge_removes(void **state)
 	struct fixture *x = *state;
 	struct folder_snapshot snap;
 	struct folder *f = select_inbox(x, &snap);
-	uint32_t uids[] = { 1, 2, 3, 4, 9 }, *done;
+	uint32_t uids[] = { 1, 2, 3, 4, 9 };
+	struct expunge_result gone;
 	struct store_result r;
 	struct folder_changes c;
 	struct message_info m[5];
-	size_t n;
 
 	for (int i = 0; i < 4; i++)
 		append(x, f, "A: b\n\nx\n", 0);
@@ -167,9 +167,10 @@ store_changes_names_and_expunge_removes(void **state)
 	assert_int_equal(change_store(f, uids, 2, STORE_REMOVE, FLAG_DELETED,
 	    0, 0, &x->a, &r), ERR_OK);
 	assert_int_equal(r.done[1].flags, 0);
-	assert_int_equal(change_expunge(f, NULL, 0, &x->a, &done, &n), ERR_OK);
-	assert_int_equal(n, 2);
-	assert_int_equal(done[0], 3);
+	assert_int_equal(change_expunge(f, NULL, 0, false, &x->a, &gone),
+	    ERR_OK);
+	assert_int_equal(gone.n_done, 2);
+	assert_int_equal(gone.done[0], 3);
 	assert_int_equal(folder_look(f, snap.modseq, snap.modseq, 5, &x->a,
 	    &c), ERR_OK);
 	assert_int_equal(c.n_expunged, 2);
@@ -262,7 +263,7 @@ mailboxes_come_and_go(void **state)
 	struct folder_status st;
 	struct copy_result copied;
 	struct span to;
-	uint32_t uid = 1, first;
+	uint32_t uid = 1, first, id;
 	size_t n;
 
 	append(x, f, "A: b\n\nx\n", FLAG_FLAGGED);
@@ -272,8 +273,8 @@ mailboxes_come_and_go(void **state)
 	assert_int_equal(folder_create(x->acc, SPAN("foo")), ERR_EXISTS);
 	assert_int_equal(folder_get_status(x->acc, SPAN("foo"), &st), ERR_OK);
 	first = st.uidvalidity;
-	assert_int_equal(folder_rename(x->acc, SPAN("foo"), SPAN("bar")),
-	    ERR_OK);
+	assert_int_equal(folder_rename(x->acc, SPAN("foo"), SPAN("bar"),
+	    OTHERS_KEEP), ERR_OK);
 	assert_int_equal(folder_renamed_to(x->acc, SPAN("foo.child"), &x->a,
 	    &to), ERR_NOTFOUND);
 	assert_int_equal(folder_renamed_to(x->acc, SPAN("foo"), &x->a, &to),
@@ -288,7 +289,8 @@ mailboxes_come_and_go(void **state)
 	assert_int_equal(copied.n, 1);
 	assert_int_equal(copied.to[0], 1);
 	uid = 2;
-	assert_int_equal(change_move(f, &uid, 1, bar, &x->a, &copied), ERR_OK);
+	assert_int_equal(change_move(f, &uid, 1, bar, false, &x->a, &copied),
+	    ERR_OK);
 	assert_int_equal(copied.n, 1);
 	assert_int_equal(copied.to[0], 2);
 	folder_close(&bar);
@@ -297,7 +299,8 @@ mailboxes_come_and_go(void **state)
 	assert_int_equal(st.uidvalidity, first);
 	assert_int_equal(folder_get_status(x->acc, SPAN("INBOX"), &st), ERR_OK);
 	assert_int_equal(st.messages, 1);
-	assert_int_equal(folder_delete(x->acc, SPAN("bar")), ERR_OK);
+	assert_int_equal(folder_delete(x->acc, SPAN("bar"), OTHERS_END, &id),
+	    ERR_OK);
 	while (account_late_work(x->acc))
 		continue;
 	assert_int_equal(folder_get_status(x->acc, SPAN("bar"), &st),
