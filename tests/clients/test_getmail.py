@@ -2,15 +2,15 @@
 import os
 
 import pytest
-from helpers import message_ids, plain_message
+from helpers import SECURITY, message_ids, plain_message
 
 pytestmark = pytest.mark.program("getmail")
 
 
+@pytest.mark.parametrize("account", [s for s in SECURITY if s != "starttls"],
+                         indirect=True)
 def test_get(account):
     a = account
-    if a.security == "starttls":
-        pytest.skip("getmail has no STARTTLS")
     a.fill(20)
     near = a.home / "near"
     for sub in ("cur", "new", "tmp"):

@@ -13,6 +13,11 @@ from imap import Closed, Imap, Late, Refused
 from server import IS_ROOT, wait_for
 
 
+# The others have a static passdb, which knows everybody.
+PASSWD_FILE_ONLY = pytest.mark.parametrize(
+    "kind", ["system"] if IS_ROOT else [], indirect=True)
+
+
 def is_alive(pid):
     try:
         state = open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[0]
@@ -69,9 +74,8 @@ def test_a_wrong_password_is_refused_after_a_delay(daemon):
                      r"<[^>]+>\): Password mismatch", d.log())
 
 
-def test_an_unknown_user_is_named_in_the_log(daemon, kind):
-    if kind != "system":
-        pytest.skip("static knows everybody")
+@PASSWD_FILE_ONLY
+def test_an_unknown_user_is_named_in_the_log(daemon):
     d = daemon()
     with pytest.raises(Refused):
         d.client().ok("LOGIN nobody secret")
@@ -87,9 +91,8 @@ def test_names_are_normalised_and_checked(daemon):
         d.client().ok('LOGIN "../anna" secret')
 
 
-def test_a_changed_password_counts_at_once(daemon, kind):
-    if kind != "system":
-        pytest.skip("needs a passwd-file")
+@PASSWD_FILE_ONLY
+def test_a_changed_password_counts_at_once(daemon):
     d = daemon()
     d.client("anna").ok("LOGOUT")
     made = d.ctl("pw", "-s", "SHA512-CRYPT", "-p", "other").stdout.strip()
