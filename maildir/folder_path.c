@@ -99,7 +99,8 @@ use_listed(struct folder *f, uint32_t uid, struct arena *a,
 			p.dir_fd = found->in_new ? f->new_fd : f->cur_fd;
 			snprintf(p.name, sizeof(p.name), "%s", found->file);
 			*error_out = use(&p, ctx);
-			e = *error_out == 0 ? ERR_OK : ERR_IO;
+			e = *error_out == 0 ? ERR_OK :
+			    *error_out == ENOENT ? ERR_NOTFOUND : ERR_IO;
 		}
 	}
 	listing_clear(&l);
@@ -146,7 +147,8 @@ path_use(struct folder *f, uint32_t uid, struct arena *a,
 			e = try_use(f, uid, a, use, ctx, rec_out, ghost_out,
 			    error_out);
 	}
-	if (e == ERR_NOTFOUND)
+	/* Another program may rename it between the listing and its use. */
+	for (int i = 0; e == ERR_NOTFOUND && i < 3; i++)
 		e = use_listed(f, uid, a, use, ctx, rec_out, ghost_out,
 		    error_out);
 	folder_unlock(f);
