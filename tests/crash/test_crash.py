@@ -47,7 +47,8 @@ def test_kill(results, kind):
                         pytrace=False)
     print(f"{kind}: {sum(r['kills'] for r in got)} kills, "
           f"{sum(r['rounds'] for r in got)} rounds, {got[0]['by_point']}")
-    for point in driver.POINTS[kind]:
+    # A few kills may all fall elsewhere.
+    for point in driver.POINTS[kind] if KILLS >= 1000 else ():
         assert sum(r["by_point"].get(point, 0) for r in got), \
             f"nobody was killed at {point}"
 
