@@ -51,7 +51,7 @@ enum {
 struct ipc_hello {
 	uint64_t since;		/* seconds since 1970 */
 	int32_t pid;
-	uint32_t zero;
+	int32_t dead;		/* to auth: whose account is to be swept, 0: a worker */
 };
 
 /* A role is up; what confines it (CONFINED_*, common/sandbox.h). */

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { BUCKETS = 4096 };
+enum { BUCKETS = 4096, ENDED_MAX = 256 };
 
 /* Sessions of one user from one address. */
 struct counter {
@@ -21,6 +21,14 @@ struct counter {
 	unsigned n;
 };
 
+/* A session that ended: the pool may find that its process died badly. */
+struct ended {
+	pid_t pid;
+	struct span account;
+};
+
+static struct ended ended[ENDED_MAX];
+static size_t n_ended;			/* ever */
 static struct attempt **attempts;	/* slot: the lower half of the id */
 static size_t n_slots, free_hint;
 static uint64_t generation = 1;
@@ -135,10 +143,55 @@ attempt_forget(struct attempt *t)
 }
 
 void
+attempt_keep_account(struct attempt *t, struct span request)
+{
+	char *p = malloc(request.n + 1);
+
+	if (p == NULL)
+		fatal("no memory for a session");
+	memcpy(p, request.p, request.n);
+	free((char *)(uintptr_t)t->account.p);
+	t->account = (struct span){ p, request.n };
+}
+
+struct span
+attempt_account(pid_t pid)
+{
+	for (size_t i = 0; i < n_slots; i++)
+		if (attempts[i] != NULL && attempts[i]->pid == pid &&
+		    attempts[i]->phase == PHASE_SESSION)
+			return attempts[i]->account;
+	/* The newest first: numbers of processes come again. */
+	for (size_t i = 1; i <= ENDED_MAX; i++) {
+		const struct ended *e = &ended[(n_ended - i) % ENDED_MAX];
+
+		if (i <= n_ended && e->pid == pid)
+			return e->account;
+	}
+	return SPAN_NONE;
+}
+
+static void
+remember_end(struct attempt *t)
+{
+	struct ended *e = &ended[n_ended % ENDED_MAX];
+
+	if (t->phase == PHASE_SESSION) {
+		free((char *)(uintptr_t)e->account.p);
+		*e = (struct ended){ t->pid, t->account };
+		n_ended++;
+	} else {
+		free((char *)(uintptr_t)t->account.p);
+	}
+	t->account = SPAN_NONE;
+}
+
+void
 attempt_free(struct attempt *t)
 {
 	size_t i = (uint32_t)t->id % n_slots;
 
+	remember_end(t);
 	attempt_dequeue(t);
 	attempt_uncount(t);
 	attempt_forget(t);

@@ -55,6 +55,8 @@ struct attempt {
 
 	/* a session's */
 	char *name, *address;		/* malloc'ed; NULL before */
+	struct span account;		/* what home was asked; malloc'ed */
+	bool sweeper;			/* serves nobody, see auth_sweep */
 	struct counter *counter;	/* of user and address, NULL: not counted */
 };
 
@@ -66,6 +68,15 @@ bool attempt_at(size_t i, struct attempt **out);
 
 /* A new one, idle. Takes fd over. */
 struct attempt *attempt_new(int fd);
+
+/* Remembers what home was asked for it: a copy. */
+void attempt_keep_account(struct attempt *t, struct span request);
+
+/*
+ * What home was asked for the session of this worker, one that goes on or one of the
+ * last that ended. Empty: nothing is known. Good until the next attempt_free.
+ */
+struct span attempt_account(pid_t pid);
 
 /* Closes its socket and forgets it, wherever it is listed or counted. */
 void attempt_free(struct attempt *t);

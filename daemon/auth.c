@@ -288,6 +288,8 @@ hear_door(void)
 	if (getsockopt(t->fd, SOL_SOCKET, SO_PEERCRED, &who, &n) == 0)
 		t->pid = who.pid;
 	auth_watch(t->fd, t->id);
+	if (message.body.hello.dead != 0)
+		auth_sweep(t, message.body.hello.dead);
 }
 
 /* ---- the master ---- */

@@ -42,6 +42,12 @@ enum err auth_open_passwd(const char *path, const char *user, int *fd_out);
 void auth_open_account(struct attempt *t, const char *uid, const char *gid,
     const char *home, const char *mail);
 
+/*
+ * A worker of the pool that serves nobody is handed the account of one that died, to
+ * take away what that one left.
+ */
+void auth_sweep(struct attempt *t, pid_t dead);
+
 /* Home's socket; takes it over, in place of the one there was. */
 void auth_home_use(int fd, uint64_t tag);
 

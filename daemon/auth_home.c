@@ -54,6 +54,8 @@ opened(const struct ipc_request *r)
 
 	if (t == NULL || t->phase != PHASE_OPENING)
 		return;
+	if (t->sweeper && r->result == ERR_OK)
+		return;
 	if (r->result != ERR_OK) {
 		log_error("user %s: home cannot open the account: %s",
 		    log_text(span_of(t->user)), err_name((enum err)r->result));
@@ -98,6 +100,7 @@ auth_open_account(struct attempt *t, const char *uid, const char *gid,
 		buf_addc(&tail, '\0');
 	}
 	t->phase = PHASE_OPENING;
+	attempt_keep_account(t, buf_span(&tail));
 	e = tail.n > 16384 ? ERR_LIMIT :
 	    ask_home(MSG_OPEN_ACCOUNT, &r, buf_span(&tail), &t->fd);
 	buf_clear(&tail);
@@ -105,6 +108,27 @@ auth_open_account(struct attempt *t, const char *uid, const char *gid,
 		log_error("home does not answer: no account can be opened");
 		auth_fail(t, FAILURE_TEMPORARY);
 	}
+}
+
+void
+auth_sweep(struct attempt *t, pid_t dead)
+{
+	struct ipc_request r = { .id = t->id };
+	/* A copy: the table forgets while home is asked. */
+	struct span request = arena_span(&t->arena, attempt_account(dead));
+
+	if (request.n == 0) {
+		log_debug("worker %ld died; whose session it was is not known",
+		    (long)dead);
+		attempt_free(t);
+		return;
+	}
+	t->sweeper = true;
+	t->phase = PHASE_OPENING;
+	t->tried = "";
+	t->user = request.p;	/* the first of its texts */
+	if (ask_home(MSG_OPEN_ACCOUNT, &r, request, &t->fd) != ERR_OK)
+		auth_fail(t, FAILURE_TEMPORARY);
 }
 
 static void

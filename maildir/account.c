@@ -323,7 +323,7 @@ account_open(const struct account_place *place, struct account **account_out)
 	}
 	if ((e = enter_gate(acc)) != ERR_OK ||
 	    (e = open_state(acc, place)) != ERR_OK ||
-	    (e = presence_sweep(acc, false)) != ERR_OK ||
+	    (e = presence_sweep(acc, place->sweep)) != ERR_OK ||
 	    (e = names_settle(acc)) != ERR_OK)
 		goto fail;
 	*account_out = acc;

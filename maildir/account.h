@@ -28,6 +28,7 @@ struct account_place {
 	uint64_t ghost_max_age_ms;	/* for how long ghosts are kept; 0: not */
 	uint64_t ghost_max_bytes;	/* and how much of them; 0: no limit */
 	int changed_fd;		/* socket to notify, or -1 */
+	bool sweep;		/* somebody died just now: look, however lately one looked */
 };
 
 struct account {

@@ -33,16 +33,16 @@
 #include <unistd.h>
 
 /* Longer than auth_failure_delay may be, and than a slow hash in a queue takes. */
-enum { ANSWER_MS = 620000 };
+enum { ANSWER_MS = 620000, SWEEP_MS = 60000 };
 
 /* ---- the account ---- */
 
 /* Confines this process to the account and opens it. Takes the descriptors over. */
 static enum err
-enter(struct session *s, const char *user, const char *client, int fd[3])
+confine_and_open(struct session *s, const char *user, const char *client,
+    int fd[3], bool sweep, struct account **account_out)
 {
 	const struct config *cfg = s->cfg;
-	struct account *account;
 	struct account_place place = {
 		.root_fd = fd[0], .control_fd = fd[1], .index_fd = fd[2],
 		.user = user, .client = client,
@@ -51,10 +51,11 @@ enter(struct session *s, const char *user, const char *client, int fd[3])
 		.max_readers = (unsigned)cfg->process_limit,
 		.map_bytes = cfg->state_map_size,
 		.store_batch = (unsigned)cfg->store_batch,
-		.changed_fd = s->notify_fd,
+		.changed_fd = s->notify_fd, .sweep = sweep,
 	};
 	enum err e;
 
+	*account_out = NULL;
 	policy_limits(cfg, &place);
 	if ((e = serve_confine_session(s, fd, 3)) != ERR_OK) {
 		for (int i = 0; i < 3; i++)
@@ -62,10 +63,64 @@ enter(struct session *s, const char *user, const char *client, int fd[3])
 				close(fd[i]);
 		return e;
 	}
-	if ((e = account_open(&place, &account)) != ERR_OK)
-		return e;
-	session_logged_in(s, user, account);
-	return ERR_OK;
+	return account_open(&place, account_out);
+}
+
+static enum err
+enter(struct session *s, const char *user, const char *client, int fd[3])
+{
+	struct account *account;
+	enum err e = confine_and_open(s, user, client, fd, false, &account);
+
+	if (e == ERR_OK)
+		session_logged_in(s, user, account);
+	return e;
+}
+
+/* By position; which of the last two are there, `which` says. False: nonsense. */
+static bool
+take_directories(struct ipc_message *m, int fd[3])
+{
+	unsigned next = 1;
+
+	fd[0] = m->fd[0];
+	fd[1] = fd[2] = -1;
+	for (unsigned i = 1; i < 3; i++)
+		if ((m->body.request.which & 1U << i) != 0 && next < m->n_fds)
+			fd[i] = m->fd[next++];
+	if (m->n_fds == 0 || next != m->n_fds) {
+		log_error("home sent an account without its directories");
+		ipc_close_fds(m);
+		return false;
+	}
+	m->n_fds = 0;
+	for (int i = 0; i < IPC_FDS_MAX; i++)
+		m->fd[i] = -1;
+	return true;
+}
+
+void
+login_sweep(const struct config *cfg, int auth_fd, int notify_fd)
+{
+	static struct ipc_message m;
+	static struct session s;
+	struct pollfd p = { auth_fd, POLLIN, 0 };
+	struct account *account;
+	int fd[3];
+
+	/* Auth hangs up when it knows of no such session. */
+	if (poll(&p, 1, SWEEP_MS) <= 0 || ipc_receive(auth_fd,
+	    ROLE_AUTH | ROLE_HOME, ROLE_WORKER, &m) != ERR_OK ||
+	    m.kind != MSG_ACCOUNT || !take_directories(&m, fd))
+		return;
+	/* A relay's session sweeps by itself, and ends when we do. */
+	if ((m.body.request.which & IPC_RELAY) != 0)
+		return;
+	s.cfg = cfg;
+	s.notify_fd = notify_fd;
+	if (confine_and_open(&s, ipc_text(&m.tail), "sweep", fd, true,
+	    &account) == ERR_OK)
+		account_close(&account);
 }
 
 enum err
@@ -196,21 +251,10 @@ logged_in(struct session *s, struct ipc_message *m)
 {
 	char client[INET6_ADDRSTRLEN];
 	const char *user = arena_cstr(&s->life, span_of(ipc_text(&m->tail)));
-	/* By position; which of the last two are there, `which` says. */
-	int fd[3] = { m->fd[0], -1, -1 };
-	unsigned next = 1;
+	int fd[3];
 
-	for (unsigned i = 1; i < 3; i++)
-		if ((m->body.request.which & 1U << i) != 0 && next < m->n_fds)
-			fd[i] = m->fd[next++];
-	if (m->n_fds == 0 || next != m->n_fds) {
-		log_error("home sent an account without its directories");
-		ipc_close_fds(m);
+	if (!take_directories(m, fd))
 		return give_up(s);
-	}
-	m->n_fds = 0;
-	for (int i = 0; i < IPC_FDS_MAX; i++)
-		m->fd[i] = -1;
 	if ((m->body.request.which & IPC_RELAY) != 0) {
 		if (serve_confine_session(s, NULL, 0) == ERR_OK &&
 		    relay_run(s, user, fd[0]) == ERR_OK)

@@ -7,6 +7,7 @@
 #include "common/err.h"
 #include "common/span.h"
 
+struct config;
 struct session;
 
 enum login_step { LOGIN_CONTINUE, LOGIN_OK, LOGIN_FAILED };
@@ -36,6 +37,12 @@ enum login_step login_plain(struct session *s, struct span user,
  */
 enum err login_with(struct session *s, const char *user, const char *client,
     int root_fd, int control_fd, int index_fd);
+
+/*
+ * Takes no client: waits until home hands over the account of somebody who died, opens
+ * and closes it, so that what he left goes at once. Errors are only logged.
+ */
+void login_sweep(const struct config *cfg, int auth_fd, int notify_fd);
 
 /* Without auth: the account of the calling user (tunnel). */
 enum err login_as_caller(struct session *s);

@@ -78,8 +78,9 @@ free_slot(struct pool *p)
 	return p->top++;
 }
 
+/* One that waits for a client, or one that sweeps what `dead` left. */
 static void
-fork_worker(struct pool *p)
+fork_worker(struct pool *p, pid_t dead)
 {
 	size_t i = free_slot(p);
 	struct scoreboard_slot *slot = scoreboard_slot(p->board, i);
@@ -89,7 +90,7 @@ fork_worker(struct pool *p)
 	int signal_fd = p->signal_fd, alive_fd = p->alive_fd;
 
 	memset(slot, 0, sizeof(*slot));
-	scoreboard_set(slot, WORKER_IDLE);
+	scoreboard_set(slot, dead == 0 ? WORKER_IDLE : WORKER_LOGIN);
 	if ((pid = fork()) == 0) {
 		/* Nothing of *p is here. */
 		close(FD_CONTROL);
@@ -97,6 +98,8 @@ fork_worker(struct pool *p)
 		close(alive_fd);
 		scoreboard_keep_only(board, i);
 		serve.slot = slot;
+		if (dead != 0)
+			serve_sweep(&serve, dead);
 		serve_next(&serve);
 	}
 	if (pid < 0) {
@@ -107,7 +110,8 @@ fork_worker(struct pool *p)
 	}
 	p->pid[i] = pid;
 	p->n_workers++;
-	p->idle[p->n_idle++] = (uint32_t)i;
+	if (dead == 0)
+		p->idle[p->n_idle++] = (uint32_t)i;
 }
 
 /* Forgets those that took a connection since. */
@@ -137,7 +141,7 @@ fill_stock(struct pool *p)
 		p->spare *= 2;
 	while (p->n_idle < p->spare && p->n_workers < p->limit &&
 	    now >= p->fork_at_ms)
-		fork_worker(p);
+		fork_worker(p, 0);
 	if (p->n_workers >= p->limit && p->n_idle == 0 &&
 	    now >= p->warned_at_ms) {
 		log_warn("service imap: process_limit (%zu) reached, client "
@@ -160,6 +164,7 @@ reaped(struct pool *p, size_t i, pid_t pid, int status)
 {
 	struct scoreboard_slot *slot = scoreboard_slot(p->board, i);
 	bool was_idle = slot->state == WORKER_IDLE;
+	bool in_session = slot->state == WORKER_SESSION;
 	bool badly = WIFSIGNALED(status) ||
 	    (WIFEXITED(status) && WEXITSTATUS(status) != 0);
 	struct ipc_none none = { 0 };
@@ -177,6 +182,9 @@ reaped(struct pool *p, size_t i, pid_t pid, int status)
 		    0) != ERR_OK)
 			log_debug("nobody to tell of a crash");
 	}
+	if (in_session && badly && p->kill_at_ms == 0 &&
+	    p->n_workers < p->limit)
+		fork_worker(p, pid);
 	if (was_idle && badly && !p->retired) {
 		p->backoff_ms = p->backoff_ms == 0 ? 100 : p->backoff_ms * 2;
 		if (p->backoff_ms > BACKOFF_MAX_MS)

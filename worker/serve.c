@@ -16,6 +16,7 @@
 #include "common/scoreboard.h"
 #include "common/tls.h"
 #include "worker/conn.h"
+#include "worker/login.h"
 #include "worker/session.h"
 #include "worker/wake.h"
 
@@ -158,10 +159,11 @@ serve_identity(const struct config *cfg, struct serve *v)
 
 /* A socket of our own to auth; the door is closed behind us. */
 static int
-connect_auth(const struct serve *v)
+connect_auth(const struct serve *v, pid_t dead)
 {
 	struct ipc_hello hello = {
-		.since = (uint64_t)time(NULL), .pid = (int32_t)getpid()
+		.since = (uint64_t)time(NULL), .pid = (int32_t)getpid(),
+		.dead = (int32_t)dead,
 	};
 	int pair[2];
 
@@ -265,7 +267,7 @@ run(const struct serve *v, struct session *s, int auth_fd, int notify_fd)
 }
 
 static void
-begin(const struct serve *v, int *auth_fd, int *notify_fd)
+begin(const struct serve *v, pid_t dead, int *auth_fd, int *notify_fd)
 {
 	unsigned confined;
 
@@ -274,7 +276,7 @@ begin(const struct serve *v, int *auth_fd, int *notify_fd)
 	serve_signals();
 	if (v->slot != NULL)
 		crit_set_slot(&v->slot->crit);
-	*auth_fd = connect_auth(v);
+	*auth_fd = connect_auth(v, dead);
 	wake_set_door(v->notify_door);
 	if (wake_connect(notify_fd) != ERR_OK)
 		*notify_fd = -1;
@@ -291,7 +293,7 @@ serve_next(const struct serve *v)
 	size_t which;
 	int auth_fd, notify_fd, fd;
 
-	begin(v, &auth_fd, &notify_fd);
+	begin(v, 0, &auth_fd, &notify_fd);
 	fd = take(v, auth_fd, &remote, &which);
 	tell_pool(v);
 	s = session_new(conn_new(fd, fd), v->cfg);
@@ -300,6 +302,19 @@ serve_next(const struct serve *v)
 	getsockname(fd, (void *)&s->local, &n);
 	s->tls_from_start = which >= v->n_plain;
 	run(v, s, auth_fd, notify_fd);
+}
+
+void
+serve_sweep(const struct serve *v, pid_t dead)
+{
+	int auth_fd, notify_fd;
+
+	begin(v, dead, &auth_fd, &notify_fd);
+	log_set_prefix("imap-sweep: ");
+	for (size_t i = 0; i < v->n_listen; i++)
+		close(v->listen_fd[i]);
+	login_sweep(v->cfg, auth_fd, notify_fd);
+	_exit(0);
 }
 
 /*
@@ -328,7 +343,7 @@ serve_this(const struct serve *v, int in_fd, int out_fd)
 	socklen_t n;
 	int auth_fd, notify_fd;
 
-	begin(v, &auth_fd, &notify_fd);
+	begin(v, 0, &auth_fd, &notify_fd);
 	s = session_new(conn_new(in_fd, out_fd), v->cfg);
 	n = sizeof(s->remote);
 	getpeername(in_fd, (void *)&s->remote, &n);

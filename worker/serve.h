@@ -34,6 +34,9 @@ struct serve {
  */
 __attribute__((noreturn)) void serve_next(const struct serve *v);
 
+/* A worker that serves nobody, but sweeps the account of the one that died. */
+__attribute__((noreturn)) void serve_sweep(const struct serve *v, pid_t dead);
+
 /* The same for a connection that is there already (inetd). */
 __attribute__((noreturn)) void serve_this(const struct serve *v, int in_fd,
     int out_fd);

@@ -289,6 +289,31 @@ def test_log_to_syslog(daemon, syslog):
     heard(rb"Password mismatch")
 
 
+@pytest.mark.parametrize("sig", [signal.SIGKILL, signal.SIGABRT])
+def test_what_a_dead_session_left_is_swept_at_once(daemon, sig):
+    """Without anybody who opens the account, or any other, later."""
+    d = daemon()
+    a = d.client("anna")
+    victim = d.worker_of("anna")
+    append(a)
+    append(a)
+    a.ok("SELECT INBOX")
+    b = d.client("anna")
+    b.ok("SELECT INBOX")
+    b.ok("STORE 1:2 +FLAGS.SILENT (\\Deleted)")
+    b.ok("EXPUNGE")
+    b.ok("LOGOUT")
+    maildir = d.dir / "mail" / "anna" / "Maildir"
+    assert len(list((maildir / "tmp").glob("loft-ghost.*"))) == 2
+    wait_for("the other to be gone", lambda: len(list(
+        (maildir / "loft" / "sessions").iterdir())) == 1)
+    os.kill(victim, sig)
+    wait_for("the sweep", lambda: not list((maildir / "tmp").iterdir()) and
+             not list((maildir / "loft" / "sessions").iterdir()))
+    d.wait_log("sweeping 1 dead session of user anna")
+    wait_for("nobody", lambda: d.who() == [])
+
+
 @pytest.mark.parametrize("role", ["auth", "home", "notify"])
 def test_a_killed_role_comes_back(daemon, role):
     d = daemon()
