@@ -22,18 +22,20 @@ def kind(request):
 
 @pytest.fixture
 def daemon(kind):
-    """make(extra lines): a running daemon of each kind in turn."""
+    """make(extra lines): a running daemon of each kind in turn (start=False: not yet)."""
     made = []
 
-    def make(extra="", **kw):
+    def make(extra="", start=True, **kw):
         d = daemons.Daemon(kind, extra, **kw)
         made.append(d)
-        d.start()
+        if start:
+            d.start()
         return d
     yield make
     for d in made:
         try:
-            d.stop()
+            if d.process:
+                d.stop()
         finally:
             if os.environ.get("LOFT_TEST_KEEP"):
                 print("kept:", d.dir, d.log()[-3000:])

@@ -483,9 +483,9 @@ def test_nobody_waits_long_for_one_stopped_at_work(daemon):
         other.ok("NOOP")
 
 
-def test_inetd_serves_one_connection(kind):
+def test_inetd_serves_one_connection(daemon, kind):
     import daemons
-    d = daemons.Daemon(kind)
+    d = daemon(start=False)
     ours, theirs = socket.socketpair()
     as_user = {}
     if kind == "ordinary" and os.geteuid() == 0:
@@ -525,9 +525,8 @@ def inetd(d, port):
 
 
 @pytest.mark.parametrize("how", ["plain", "starttls", "tls"])
-def test_inetd_knows_tls_by_the_port(kind, how):
-    import daemons
-    d = daemons.Daemon(kind)
+def test_inetd_knows_tls_by_the_port(daemon, how):
+    d = daemon(start=False)
     c, p = inetd(d, d.tls_port if how == "tls" else d.port)
     if how == "tls":
         c.start_tls()
@@ -546,10 +545,10 @@ def test_inetd_knows_tls_by_the_port(kind, how):
 
 
 @pytest.mark.skipif(not IS_ROOT, reason="the port 993 needs root")
-def test_inetd_on_the_port_of_imaps():
+@pytest.mark.parametrize("kind", ["virtual"], indirect=True)
+def test_inetd_on_the_port_of_imaps(daemon):
     """Also where no inet_listener has it."""
-    import daemons
-    d = daemons.Daemon("virtual")
+    d = daemon(start=False)
     try:
         c, p = inetd(d, 993)
     except OSError as e:
@@ -560,9 +559,9 @@ def test_inetd_on_the_port_of_imaps():
     assert p.wait(10) == 0
 
 
-def test_listening_sockets_of_systemd_are_used(kind):
+def test_listening_sockets_of_systemd_are_used(daemon, kind):
     import daemons
-    d = daemons.Daemon(kind)
+    d = daemon(start=False)
     s = socket.socket()
     s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     s.bind(("127.0.0.1", d.port))
