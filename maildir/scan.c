@@ -72,8 +72,13 @@ scan_evidence(const struct folder *f, const struct folder_rec *r,
 	mtime = mtime_ns(&cur);
 	if (mtime == r->cur_mtime)
 		return ERR_OK;
-	if (mtime != r->cur_own || at_select || clock_us() - r->scanned_us >
-	    (r->cur_mtime == 0 ? UNSTABLE_US : VERIFY_US))
+	/*
+	 * Negative: listed when it was too young to be trusted. As long as we
+	 * have not renamed since, it is listed again.
+	 */
+	if (mtime != r->cur_own || at_select || mtime == -r->cur_mtime ||
+	    clock_us() - r->scanned_us >
+	    (r->cur_mtime <= 0 ? UNSTABLE_US : VERIFY_US))
 		*how_out = SCAN_ALL;
 	return ERR_OK;
 }
@@ -778,7 +783,7 @@ set_stamps(struct scan *s, bool last)
 	/* A time that may still see changes is not remembered: look once more. */
 	r->new_mtime = new_stable ? s->new_mtime : 0;
 	if (s->listed_all) {
-		r->cur_mtime = cur_stable ? s->cur_mtime : 0;
+		r->cur_mtime = cur_stable ? s->cur_mtime : -s->cur_mtime;
 		/* Expected until it is verified: our renames go on from here. */
 		r->cur_own = s->moved ? scan_cur_mtime(s->f) : s->cur_mtime;
 		r->scanned_us = clock_us();

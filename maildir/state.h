@@ -76,7 +76,7 @@ struct folder_rec {
 	uint64_t dir_dev, dir_ino;
 	uint64_t uidlist_ino, uidlist_size;
 	int64_t uidlist_mtime;		/* of the last state we read or wrote (ns) */
-	int64_t cur_mtime, new_mtime;	/* verified by a scan (ns), 0: never */
+	int64_t cur_mtime, new_mtime;	/* verified by a scan (ns), 0: never; negative: too young */
 	int64_t cur_own;		/* cur/ after our own renames (ns), else 0 */
 	int64_t keywords_mtime;
 	uint64_t scanned_us, unsynced_us;

@@ -123,6 +123,9 @@ parse_header(struct span line, struct uidlist *l)
 	}
 	while (line.p != NULL) {
 		field = span_cut(&line, ' ');
+		/* A CR is a line end gone astray, wherever its field stands. */
+		while (field.n > 0 && field.p[field.n - 1] == '\r')
+			field.n--;
 		if (field.n > 0 && !header_field(l, field))
 			return false;
 	}
@@ -319,9 +322,11 @@ enum err
 uidlist_parse(struct span text, struct uidlist *out)
 {
 	size_t head = span_find(text, '\n'), damaged;
-	const char *end = without_cr(text.p, text.p + head);
+	const char *end = text.p + head;
 
 	*out = (struct uidlist){ 0 };
+	while (end > text.p && (end[-1] == '\r' || end[-1] == ' '))
+		end--;
 	if (head == text.n ||
 	    !parse_header((struct span){ text.p, (size_t)(end - text.p) },
 	    out)) {
