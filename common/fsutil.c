@@ -529,3 +529,11 @@ fs_network_name(int fd)
 			return kinds[i].name;
 	return (uint32_t)fs.f_type == FUSE_MAGIC ? fuse_network_name(fd) : NULL;
 }
+
+void
+fs_close(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}

@@ -58,4 +58,7 @@ enum err fs_err(int errnum);
 /* The name of a network file system that fd lies on, or NULL when local. */
 const char *fs_network_name(int fd);
 
+/* Closes a descriptor unless it is -1, and makes it -1. */
+void fs_close(int *fd);
+
 #endif

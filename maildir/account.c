@@ -392,14 +392,6 @@ is_worth_cleaning(const struct account *acc)
 	    clock_s() < st.st_mtim.tv_sec;
 }
 
-static void
-close_fd(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
-}
-
 void
 account_close(struct account **account)
 {
@@ -420,13 +412,13 @@ account_close(struct account **account)
 			    acc->user);
 		db_close(&acc->db);
 	}
-	close_fd(&acc->gate_fd);
-	close_fd(&acc->names_fd);
+	fs_close(&acc->gate_fd);
+	fs_close(&acc->names_fd);
 	if (acc->index_fd != acc->root_fd)
-		close_fd(&acc->index_fd);
+		fs_close(&acc->index_fd);
 	if (acc->control_fd != acc->root_fd)
-		close_fd(&acc->control_fd);
-	close_fd(&acc->root_fd);
+		fs_close(&acc->control_fd);
+	fs_close(&acc->root_fd);
 	free(acc->user);
 	free(acc->client);
 	free(acc);

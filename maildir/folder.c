@@ -144,14 +144,6 @@ new_folder(struct account *acc, struct span name)
 }
 
 static void
-close_fd(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
-}
-
-static void
 free_folder(struct folder **folder)
 {
 	struct folder *f = *folder;
@@ -160,11 +152,11 @@ free_folder(struct folder **folder)
 		return;
 	folder_cache_flush(f);
 	if (f->control_fd != f->dir_fd)
-		close_fd(&f->control_fd);
-	close_fd(&f->tmp_fd);
-	close_fd(&f->new_fd);
-	close_fd(&f->cur_fd);
-	close_fd(&f->dir_fd);
+		fs_close(&f->control_fd);
+	fs_close(&f->tmp_fd);
+	fs_close(&f->new_fd);
+	fs_close(&f->cur_fd);
+	fs_close(&f->dir_fd);
 	arena_free(&f->arena);
 	arena_free(&f->pending_arena);
 	free(f->pending);

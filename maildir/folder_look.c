@@ -107,14 +107,6 @@ look_pages(struct db_txn *t, struct folder *f, const struct folder_rec *r,
 	return e == ERR_NOTFOUND ? ERR_OK : e;
 }
 
-static int
-cmp_u32(const void *a, const void *b)
-{
-	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 static enum err
 look_vanished(struct db_txn *t, const struct folder_rec *r, uint64_t told,
     struct arena *a, struct folder_changes *out)
@@ -137,8 +129,7 @@ look_vanished(struct db_txn *t, const struct folder_rec *r, uint64_t told,
 			push(&gone, uid);
 		}
 	db_cursor_close(&c);
-	if (gone.n > 1)
-		qsort(gone.v, gone.n, sizeof(*gone.v), cmp_u32);
+	index_sort_uids(gone.v, gone.n);
 	out->expunged = settle(&gone, a, &out->n_expunged);
 	return e == ERR_NOTFOUND ? ERR_OK : e;
 }

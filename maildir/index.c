@@ -531,3 +531,18 @@ cache_put(struct db_txn *t, uint32_t folder_id, uint32_t uid,
 	}
 	return ERR_OK;
 }
+
+static int
+cmp_u32(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+void
+index_sort_uids(uint32_t *uids, size_t n)
+{
+	if (n > 1)
+		qsort(uids, n, sizeof(*uids), cmp_u32);
+}

@@ -113,4 +113,7 @@ enum err cache_get(struct db_txn *t, uint32_t folder_id, uint32_t uid,
 enum err cache_put(struct db_txn *t, uint32_t folder_id, uint32_t uid,
     const struct facts *f);
 
+/* Ascending, as the functions here want them. uids may be NULL when n is 0. */
+void index_sort_uids(uint32_t *uids, size_t n);
+
 #endif

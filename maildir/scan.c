@@ -703,14 +703,6 @@ apply_gone(struct record *rec, void *ctx)
 	return INDEX_REMOVE;
 }
 
-static int
-cmp_u32(const void *a, const void *b)
-{
-	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 static enum err
 apply_changes(struct db_txn *t, struct scan *s, uint64_t modseq)
 {
@@ -729,7 +721,7 @@ apply_changes(struct db_txn *t, struct scan *s, uint64_t modseq)
 	if (s->n_gone > 0) {
 		struct key k = key_u32_u64(s->r.id, modseq);
 
-		qsort(s->gone, s->n_gone, sizeof(*s->gone), cmp_u32);
+		index_sort_uids(s->gone, s->n_gone);
 		e = index_update(t, &s->r, s->gone, s->n_gone, apply_gone, &a);
 		if (e != ERR_OK || (e = a.e) != ERR_OK)
 			return e;
