@@ -526,10 +526,7 @@ class Run:
     def scan(self, before):
         """Another program delivers; the victim is killed when it takes notice."""
         tokens = []
-        if self.point == "scan-rewritten":
-            # Half a line, as of a writer that died: the list is written anew.
-            with open(os.path.join(self.t.mail.root, "dovecot-uidlist"), "a") as f:
-                f.write("4711 :17")
+        uidlist = pathlib.Path(self.t.mail.root) / "dovecot-uidlist"
 
         def act(c):
             for _ in range(self.r.randint(1, 4)):
@@ -537,6 +534,11 @@ class Run:
                 tokens.append(token)
                 self.t.mail.add("INBOX", message(token).replace(b"\r\n", b"\n"),
                                 new=self.r.random() < 0.7)
+            if self.point == "scan-rewritten":
+                # Half a line, as of a writer that died: the list is written
+                # anew. Not earlier: the witness would mend it.
+                with uidlist.open("a") as f:
+                    f.write("4711 :17")
             c.ok("SELECT INBOX")
             c.ok("UID FETCH 1:* (FLAGS)")
 

@@ -194,6 +194,7 @@ class Race:
         if not client.c:
             return
         try:
+            client.do("NOOP")       # with no mailbox, too: was it killed?
             client.noop()
             client.know()
         except Closed as e:
