@@ -1,6 +1,7 @@
 /*
- * T_RENAMES: old storage name -> u32 folder id, u64 seconds, new storage name. Written
- * with the RENAME, read when a command names what is not there any more.
+ * T_RENAMES: old storage name -> u32 folder id, u64 seconds, new storage name (empty:
+ * the old name was used again). Written with the RENAME, read when a command names
+ * what is not there any more.
  */
 #include "maildir/renamed.h"
 
@@ -13,7 +14,12 @@
 #include "maildir/folder.h"
 #include "maildir/state.h"
 
-enum { HEAD = sizeof(uint32_t) + sizeof(uint64_t), DAY_S = 86400 };
+enum {
+	HEAD = sizeof(uint32_t) + sizeof(uint64_t),
+	DAY_S = 86400,
+	NAME_MAX_ = 400,	/* of a key */
+	HOPS_MAX = 16,		/* renamed, and renamed again */
+};
 
 static uint64_t
 when_of(struct span v)
@@ -33,8 +39,8 @@ is_old(struct span v, uint64_t now)
 	return when < now && now - when > (uint64_t)RENAMED_DAYS * DAY_S;
 }
 
-enum err
-renamed_put(struct db_txn *t, uint32_t id, struct span from, struct span to)
+static enum err
+put_row(struct db_txn *t, uint32_t id, struct span from, struct span to)
 {
 	struct buf b = { 0 };
 	uint64_t when = (uint64_t)clock_s();
@@ -45,7 +51,76 @@ renamed_put(struct db_txn *t, uint32_t id, struct span from, struct span to)
 	buf_add_span(&b, to);
 	e = db_put(t, T_RENAMES, from, buf_span(&b));
 	buf_clear(&b);
-	return e == ERR_OK ? db_del(t, T_RENAMES, to) : e;
+	return e;
+}
+
+
+/* The row of a name itself. An empty `to`: what lay there is history. */
+static enum err
+find_row(struct db_txn *t, struct span name, struct arena *a,
+    struct span *to_out)
+{
+	struct folder_rec r;
+	struct span v;
+	uint32_t id;
+	enum err e;
+
+	if ((e = db_get(t, T_RENAMES, name, &v)) != ERR_OK)
+		return e;
+	if (v.n < HEAD)
+		return ERR_CORRUPT;
+	if (is_old(v, (uint64_t)clock_s()))
+		return ERR_NOTFOUND;
+	memcpy(&id, v.p, sizeof(id));
+	*to_out = arena_span(a, (struct span){ v.p + HEAD, v.n - HEAD });
+	/* Renamed again since: where it is now. */
+	if (id != 0 && rec_get(t, id, a, &r) == ERR_OK)
+		*to_out = r.name;
+	return ERR_OK;
+}
+
+/*
+ * The row of a name, or of the nearest parent that was renamed: mailboxes that
+ * nobody had opened went with it without a row of their own.
+ */
+static enum err
+find_tree(struct db_txn *t, struct span name, struct arena *a,
+    struct span *to_out)
+{
+	enum err e = find_row(t, name, a, to_out);
+
+	for (size_t i = name.n; e == ERR_NOTFOUND && i-- > 1;) {
+		struct span parent = { name.p, i }, to;
+
+		if (name.p[i] != '.' ||
+		    (e = find_row(t, parent, a, &to)) != ERR_OK)
+			continue;
+		*to_out = to.n == 0 ? to : span_of(arena_printf(a, "%.*s%.*s",
+		    (int)to.n, to.p, (int)(name.n - i), name.p + i));
+	}
+	return e == ERR_OK && to_out->n == 0 ? ERR_NOTFOUND : e;
+}
+
+/* A name is in use: no row, of a parent neither, speaks of it any more. */
+static enum err
+use_again(struct db_txn *t, struct span name)
+{
+	struct arena a = { 0 };
+	struct span to;
+	enum err e = find_tree(t, name, &a, &to);
+
+	arena_free(&a);
+	if (e == ERR_OK)
+		return put_row(t, 0, name, SPAN(""));
+	return e == ERR_NOTFOUND ? ERR_OK : e;
+}
+
+enum err
+renamed_put(struct db_txn *t, uint32_t id, struct span from, struct span to)
+{
+	enum err e = put_row(t, id, from, to);
+
+	return e == ERR_OK ? use_again(t, to) : e;
 }
 
 struct row {
@@ -108,19 +183,21 @@ renamed_prune(struct db_txn *t)
 enum err
 renamed_forget(struct account *acc, struct span name)
 {
+	struct arena a = { 0 };
 	struct db_txn *t;
-	struct span v;
+	struct span to;
 	enum err e;
 
 	if ((e = db_begin(acc->db, false, &t)) != ERR_OK)
 		return e;
-	e = db_get(t, T_RENAMES, name, &v);
+	e = find_tree(t, name, &a, &to);
+	arena_free(&a);
 	db_abort(&t);
 	if (e != ERR_OK)
 		return e == ERR_NOTFOUND ? ERR_OK : e;
 	if ((e = account_write(acc, &t)) != ERR_OK)
 		return e;
-	if ((e = db_del(t, T_RENAMES, name)) != ERR_OK) {
+	if ((e = use_again(t, name)) != ERR_OK) {
 		db_abort(&t);
 		return e;
 	}
@@ -131,29 +208,22 @@ enum err
 folder_renamed_to(struct account *acc, struct span name, struct arena *a,
     struct span *to_out)
 {
-	struct folder_rec r;
 	struct db_txn *t;
-	struct span v;
-	uint32_t id;
 	enum err e;
 
 	*to_out = SPAN_NONE;
-	if (name.n == 0 || name.n > 400)
+	if (name.n == 0 || name.n > NAME_MAX_)
 		return ERR_NOTFOUND;
 	if ((e = db_begin(acc->db, false, &t)) != ERR_OK)
 		return e;
-	e = db_get(t, T_RENAMES, name, &v);
-	if (e == ERR_OK && v.n < HEAD)
-		e = ERR_CORRUPT;
-	if (e == ERR_OK && is_old(v, (uint64_t)clock_s()))
-		e = ERR_NOTFOUND;
-	if (e == ERR_OK) {
-		memcpy(&id, v.p, sizeof(id));
-		*to_out = arena_span(a,
-		    (struct span){ v.p + HEAD, v.n - HEAD });
-		/* Renamed again since: where it is now. */
-		if (id != 0 && rec_get(t, id, a, &r) == ERR_OK)
-			*to_out = r.name;
+	e = find_tree(t, name, a, to_out);
+	for (int hops = 0; e == ERR_OK && hops < HOPS_MAX; hops++) {
+		struct span next;
+
+		if (to_out->n > NAME_MAX_ ||
+		    find_tree(t, *to_out, a, &next) != ERR_OK)
+			break;
+		*to_out = next;
 	}
 	db_abort(&t);
 	return e;

@@ -32,7 +32,7 @@ enum state_table {
 	T_DIRTY,	/* folder id, UID -> flags and keywords that the file name has */
 	T_SESSIONS,	/* session id -> struct session_rec, user, client */
 	T_REFS,		/* folder id, session id -> struct ref_rec */
-	T_RENAMES,	/* old storage name -> folder id, time, new storage name */
+	T_RENAMES,	/* old storage name -> folder id, time, new storage name (renamed.c) */
 	T_COUNT
 };
 extern const char *const state_tables[T_COUNT];

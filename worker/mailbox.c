@@ -65,7 +65,7 @@ mailbox_missing(struct session *s, struct span storage, const char *otherwise)
 	struct span to;
 
 	if (folder_renamed_to(s->account, storage, &s->command, &to) !=
-	    ERR_OK) {
+	    ERR_OK || !mailbox_exists(s, to)) {
 		status_set(s, otherwise, NULL);
 		return ERR_NOTFOUND;
 	}
