@@ -535,10 +535,13 @@ class Run:
                 self.t.mail.add("INBOX", message(token).replace(b"\r\n", b"\n"),
                                 new=self.r.random() < 0.7)
             if self.point == "scan-rewritten":
-                # Half a line, as of a writer that died: the list is written
-                # anew. Not earlier: the witness would mend it.
-                with uidlist.open("a") as f:
-                    f.write("4711 :17")
+                # A line is lost: the list is written anew. Not earlier: the
+                # witness would mend it.
+                lines = uidlist.read_bytes().splitlines(keepends=True)
+                del lines[self.r.randrange(1, len(lines))]
+                less = uidlist.with_name("dovecot-uidlist.less")
+                less.write_bytes(b"".join(lines))
+                less.replace(uidlist)
             c.ok("SELECT INBOX")
             c.ok("UID FETCH 1:* (FLAGS)")
 
