@@ -5,6 +5,10 @@
  * given away; who renames it to a higher one has that value for itself. The
  * file dovecot-uidvalidity (8 hex digits) only remembers which name to try
  * first: it may be old, absent or broken.
+ *
+ * Among our own processes a lock on the directory does it: where there is no file
+ * yet, two could make the same one (the first of them renamed meanwhile), and a
+ * listing beside a rename may miss the name that is there.
  */
 #include "maildir/uidlist.h"
 
@@ -17,13 +21,18 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/crit.h"
 #include "common/fsutil.h"
+#include "common/lock.h"
 #include "common/log.h"
 
 #define COUNTER "dovecot-uidvalidity"
 
-/* More than any number of sessions that race for the next value. */
-enum { TRIES = 1000 };
+enum {
+	TRIES = 1000,		/* Dovecot's processes may race us for the next value */
+	MISSED = 3,		/* listings without the file before we believe them */
+	LOCK_WAIT_MS = 10000,
+};
 
 static bool
 from_hex(struct span s, uint32_t *value_out)
@@ -139,37 +148,60 @@ remember(int control_fd, uint32_t value)
 	    st.st_mode & 0666, false);
 }
 
-enum err
-uidvalidity_next(int control_fd, uint32_t above, uint32_t *value_out)
+/* `from` 0: what is remembered was no name that is there. Needs the lock. */
+static enum err
+next_locked(int control_fd, uint32_t above, uint32_t *value_out)
 {
-	uint32_t from = remembered(control_fd), to;
+	uint32_t hint = remembered(control_fd), from = hint, to;
 	enum err e;
 
-	*value_out = 0;
 	for (int i = 0; i < TRIES; i++) {
 		if (from == 0 &&
 		    (e = find_highest(control_fd, &from)) != ERR_OK)
 			return e;
+		/* Dovecot may be renaming it just now. */
+		if (from == 0 && hint != 0 && i < MISSED)
+			continue;
 		to = from != 0 ? from : (uint32_t)clock_s() - 1;
 		if (to < above)
 			to = above;
+		if (from == 0 && to < hint)
+			to = hint;
 		if (to == UINT32_MAX) {
 			log_error(COUNTER ": no UIDVALIDITY is left");
 			return ERR_IO;
 		}
-		to++;
-		if ((e = take(control_fd, from, to)) == ERR_OK)
-			goto taken;
-		if (e != ERR_BUSY)
+		*value_out = to + 1;
+		if ((e = take(control_fd, from, to + 1)) != ERR_BUSY)
 			return e;
 		from = 0;
 	}
 	log_error(COUNTER ": others were faster %d times", TRIES);
 	return ERR_IO;
-taken:
-	*value_out = to;
-	/* The name decides, the file only saves a listing next time. */
-	if (remember(control_fd, to) != ERR_OK)
-		log_warn(COUNTER ": could not be written");
-	return fs_sync(control_fd, "control directory");
+}
+
+enum err
+uidvalidity_next(int control_fd, uint32_t above, uint32_t *value_out)
+{
+	enum err e;
+	int fd = openat(control_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	*value_out = 0;
+	if (fd < 0) {
+		e = fs_err(errno);
+		log_errno("cannot open the control directory");
+		return e;
+	}
+	crit_enter(CRIT_LOCK);
+	e = lock_file(fd, true, LOCK_WAIT_MS, COUNTER);
+	if (e == ERR_OK && (e = next_locked(control_fd, above, value_out)) ==
+	    ERR_OK) {
+		/* The name decides, the file only saves a listing next time. */
+		if (remember(control_fd, *value_out) != ERR_OK)
+			log_warn(COUNTER ": could not be written");
+		e = fs_sync(control_fd, "control directory");
+	}
+	close(fd);		/* and with it the lock */
+	crit_leave(CRIT_LOCK);
+	return e;
 }
