@@ -246,6 +246,17 @@ bool folder_is_reserved(struct account *acc, struct span name);
 enum err folder_renamed_to(struct account *acc, struct span name,
     struct arena *a, struct span *to_out);
 
+struct folder_rename {
+	struct span to, from;	/* storage names */
+};
+
+/*
+ * All renames that are remembered, sorted by the name that the mailbox has now.
+ * Errors: as folder_renamed_to, but none is no error.
+ */
+enum err folder_renames(struct account *acc, struct arena *a,
+    struct folder_rename **out, size_t *n_out);
+
 struct folder_entry {
 	struct span name;	/* storage name */
 	bool exists;		/* false: only a parent of others (\NonExistent) */

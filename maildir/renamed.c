@@ -55,18 +55,13 @@ put_row(struct db_txn *t, uint32_t id, struct span from, struct span to)
 }
 
 
-/* The row of a name itself. An empty `to`: what lay there is history. */
+/* Where a row leads. An empty `to`: the old name was used again. */
 static enum err
-find_row(struct db_txn *t, struct span name, struct arena *a,
-    struct span *to_out)
+read_row(struct db_txn *t, struct span v, struct arena *a, struct span *to_out)
 {
 	struct folder_rec r;
-	struct span v;
 	uint32_t id;
-	enum err e;
 
-	if ((e = db_get(t, T_RENAMES, name, &v)) != ERR_OK)
-		return e;
 	if (v.n < HEAD)
 		return ERR_CORRUPT;
 	if (is_old(v, (uint64_t)clock_s()))
@@ -77,6 +72,16 @@ find_row(struct db_txn *t, struct span name, struct arena *a,
 	if (id != 0 && rec_get(t, id, a, &r) == ERR_OK)
 		*to_out = r.name;
 	return ERR_OK;
+}
+
+static enum err
+find_row(struct db_txn *t, struct span name, struct arena *a,
+    struct span *to_out)
+{
+	struct span v;
+	enum err e = db_get(t, T_RENAMES, name, &v);
+
+	return e == ERR_OK ? read_row(t, v, a, to_out) : e;
 }
 
 /*
@@ -227,4 +232,49 @@ folder_renamed_to(struct account *acc, struct span name, struct arena *a,
 	}
 	db_abort(&t);
 	return e;
+}
+
+static int
+by_new_name(const void *a, const void *b)
+{
+	const struct folder_rename *x = a, *y = b;
+
+	return span_cmp(x->to, y->to);
+}
+
+enum err
+folder_renames(struct account *acc, struct arena *a,
+    struct folder_rename **out, size_t *n_out)
+{
+	struct folder_rename *list = NULL;
+	struct db_cursor *c = NULL;
+	struct db_txn *t;
+	struct span k, v;
+	size_t n = 0, most;
+	enum err e;
+
+	*out = NULL;
+	*n_out = 0;
+	if ((e = db_begin(acc->db, false, &t)) != ERR_OK)
+		return e;
+	if ((e = db_cursor_open(t, T_RENAMES, &c)) != ERR_OK) {
+		db_abort(&t);
+		return e;
+	}
+	most = count_rows(c, &e);
+	list = arena_array(a, most + 1, sizeof(*list));
+	if (e == ERR_NOTFOUND)
+		e = db_seek(c, SPAN("\0"), &k, &v);
+	for (; e == ERR_OK && n < most; e = db_next(c, &k, &v))
+		if (read_row(t, v, a, &list[n].to) == ERR_OK &&
+		    list[n].to.n > 0)
+			list[n++].from = arena_span(a, k);
+	db_cursor_close(&c);
+	db_abort(&t);
+	if (e != ERR_OK && e != ERR_NOTFOUND)
+		return e;
+	qsort(list, n, sizeof(*list), by_new_name);
+	*out = list;
+	*n_out = n;
+	return ERR_OK;
 }

@@ -1,6 +1,6 @@
 /*
- * LIST LSUB NAMESPACE, with the attributes of RFC 3348 (children) and RFC 6154
- * (special use), and as much of RFC 5258's options as RFC 6154 needs.
+ * LIST LSUB NAMESPACE, with RFC 5258 (extended LIST), RFC 3348 (children), RFC 6154
+ * (special use) and OLDNAME (RFC 9051 6.3.9.7).
  */
 #include "common/config.h"
 #include "maildir/account.h"
@@ -8,24 +8,34 @@
 #include "maildir/name.h"
 #include "maildir/subs.h"
 #include "worker/commands.h"
+#include "worker/list_options.h"
 #include "worker/namespace.h"
 #include "worker/resp.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { PATTERNS_MAX = 100 };
+enum { TOLD_MAX = 1 << 16 };	/* bytes of names a session remembers */
 
-/* The options of one LIST, and what it works with. */
+/* A name with selected names below it (RFC 5258 3.5). */
+struct parent {
+	struct span name;
+	bool hidden;		/* one of those is not shown itself */
+};
+
+/* One LIST or LSUB, and what it works with. */
 struct listing {
 	struct session *s;
-	struct span pattern[PATTERNS_MAX];	/* with the reference in front */
-	size_t n_patterns;
+	struct list_options o;
 	char sep;
-	bool extended;		/* any option: RFC 5258 rather than RFC 3501 */
-	bool only_special, only_subscribed, tell_subscribed;
 	struct span *subscribed;	/* sorted */
 	size_t n_subscribed;
+	struct folder_entry *entry;
+	size_t n_entries;
+	struct parent *parent;		/* RECURSIVEMATCH; sorted by name */
+	size_t n_parents;
+	struct folder_rename *rename;	/* extended; sorted by the new name */
+	size_t n_renames;
 	struct buf name;	/* the client's name of the entry at hand */
 };
 
@@ -63,10 +73,7 @@ is_subscribed(const struct listing *l, struct span storage)
 static bool
 matches(const struct listing *l, struct span name)
 {
-	for (size_t i = 0; i < l->n_patterns; i++)
-		if (name_matches(name, l->pattern[i], l->sep))
-			return true;
-	return false;
+	return list_options_match(&l->o, name, l->sep);
 }
 
 /* The client's name for a storage name, good until the next call. */
@@ -79,100 +86,167 @@ client_name(struct listing *l, struct span storage)
 }
 
 static void
-write_entry(struct session *s, const char *word, const char *attributes,
+write_name(struct session *s, const char *word, const char *attributes,
     char sep, struct span name)
 {
 	resp_f(s, "* %s (%s) \"%s%c\" ", word, attributes,
 	    sep == '"' || sep == '\\' ? "\\" : "", sep);
 	resp_astring(s, name);
+}
+
+static void
+write_entry(struct session *s, const char *word, const char *attributes,
+    char sep, struct span name)
+{
+	write_name(s, word, attributes, sep, name);
 	resp_put(s, "\r\n");
 }
 
-/* ---- arguments ---- */
+/* ---- below whom something is selected (RFC 5258 3.5) ---- */
 
-/* "(" option *(SP option) ")" before the reference. */
-static enum err
-read_selection(struct listing *l, struct cursor *in)
+static bool
+is_selected(const struct listing *l, struct span storage, const char *special,
+    bool exists)
 {
-	if (!cursor_take(in, '('))
-		return ERR_OK;
-	l->extended = true;
-	if (cursor_take(in, ')'))
-		return cursor_space(in);
-	do {
-		if (cursor_take_word(in, "SPECIAL-USE"))
-			l->only_special = true;
-		else if (cursor_take_word(in, "SUBSCRIBED"))
-			l->only_subscribed = true;
-		else if (!cursor_take_word(in, "REMOTE"))
-			return cursor_fail(in, "unknown selection option");
-	} while (cursor_take(in, ' '));
-	return cursor_take(in, ')') ? cursor_space(in) :
-	    cursor_fail(in, "\")\" expected");
+	if (l->o.only_special && (*special == '\0' || !exists))
+		return false;
+	return !l->o.only_subscribed || is_subscribed(l, storage);
 }
 
-/* SP "RETURN (" option *(SP option) ")", or nothing. */
-static enum err
-read_return(struct listing *l, struct cursor *in)
+/* Whether the INBOX of this namespace is the parent of all others ("INBOX."). */
+static bool
+is_below_inbox(const struct config_namespace *ns)
 {
-	enum err e;
+	struct span prefix = span_of(ns->prefix);
 
-	if (!cursor_take(in, ' '))
-		return ERR_OK;
-	l->extended = true;
-	if (!cursor_take_word(in, "RETURN"))
-		return cursor_fail(in, "RETURN expected");
-	if ((e = cursor_space(in)) != ERR_OK ||
-	    (e = cursor_char(in, '(')) != ERR_OK)
-		return e;
-	if (cursor_take(in, ')'))
-		return ERR_OK;
-	do {
-		/* The other two are told without being asked for. */
-		if (cursor_take_word(in, "SUBSCRIBED"))
-			l->tell_subscribed = true;
-		else if (!cursor_take_word(in, "SPECIAL-USE") &&
-		    !cursor_take_word(in, "CHILDREN"))
-			return cursor_fail(in, "unknown return option");
-	} while (cursor_take(in, ' '));
-	return cursor_char(in, ')');
+	return prefix.n == 6 && span_istarts(prefix, SPAN("INBOX"));
 }
 
-/* A pattern is read below the reference (RFC 3501 6.3.8): simply after it. */
-static enum err
-read_pattern(struct listing *l, struct cursor *in, struct span reference)
+/* Adds the parents of a selected name, or with NULL counts them only. */
+static size_t
+add_parents(struct listing *l, struct span storage, struct parent *to)
 {
-	struct span p;
-	enum err e;
+	bool hidden = !matches(l, client_name(l, storage));
+	size_t n = 0;
 
-	if (l->n_patterns == PATTERNS_MAX)
-		return cursor_fail(in, "too many patterns");
-	if ((e = cursor_list_mailbox(in, &p)) != ERR_OK)
-		return e;
-	if (reference.n > 0 && p.n > 0) {
-		char *both = arena_alloc(&l->s->command, reference.n + p.n);
-
-		memcpy(both, reference.p, reference.n);
-		memcpy(both + reference.n, p.p, p.n);
-		p = (struct span){ both, reference.n + p.n };
+	for (size_t i = 1; i < storage.n; i++) {
+		if (storage.p[i] != '.')
+			continue;
+		if (to != NULL)
+			to[n] = (struct parent){ { storage.p, i }, hidden };
+		n++;
 	}
-	l->pattern[l->n_patterns++] = p;
-	return ERR_OK;
+	if (is_below_inbox(namespace_inbox(l->s->cfg)) &&
+	    !span_eq(storage, SPAN("INBOX"))) {
+		if (to != NULL)
+			to[n] = (struct parent){ SPAN("INBOX"), hidden };
+		n++;
+	}
+	return n;
 }
 
-static enum err
-read_patterns(struct listing *l, struct cursor *in, struct span reference)
+/* Parents of all selected names, or with NULL their number. */
+static size_t
+all_parents(struct listing *l, struct parent *to)
 {
-	enum err e;
+	size_t n = 0;
 
-	if (!cursor_take(in, '('))
-		return read_pattern(l, in, reference);
-	l->extended = true;
-	do {
-		if ((e = read_pattern(l, in, reference)) != ERR_OK)
-			return e;
-	} while (cursor_take(in, ' '));
-	return cursor_char(in, ')');
+	for (size_t i = 0; i < l->n_entries; i++)
+		if (is_selected(l, l->entry[i].name, namespace_special_use(
+		    l->s->cfg, l->entry[i].name), l->entry[i].exists))
+			n += add_parents(l, l->entry[i].name,
+			    to == NULL ? NULL : to + n);
+	/* Subscribed names that are not there: twice does no harm. */
+	for (size_t i = 0; i < l->n_subscribed && !l->o.only_special; i++)
+		n += add_parents(l, l->subscribed[i],
+		    to == NULL ? NULL : to + n);
+	return n;
+}
+
+static void
+collect_parents(struct listing *l)
+{
+	size_t n = all_parents(l, NULL), out = 0;
+
+	l->parent = arena_array(&l->s->command, n + 1, sizeof(*l->parent));
+	n = all_parents(l, l->parent);
+	/* A struct parent begins with its name. */
+	qsort(l->parent, n, sizeof(*l->parent), compare);
+	for (size_t i = 0; i < n; i++) {
+		if (out > 0 && span_eq(l->parent[out - 1].name,
+		    l->parent[i].name))
+			l->parent[out - 1].hidden |= l->parent[i].hidden;
+		else
+			l->parent[out++] = l->parent[i];
+	}
+	l->n_parents = out;
+}
+
+/* NULL: nothing below is selected. */
+static const struct parent *
+as_parent(const struct listing *l, struct span storage)
+{
+	return l->n_parents == 0 ? NULL : bsearch(&storage, l->parent,
+	    l->n_parents, sizeof(*l->parent), compare);
+}
+
+/* ---- extended data items ---- */
+
+/* Each rename is told once to a session. */
+static bool
+was_told(struct session *s, const struct folder_rename *r)
+{
+	struct span rest = buf_span(&s->renames_told);
+
+	while (rest.n > 0) {
+		struct span from = span_cut(&rest, '\0');
+
+		if (span_eq(from, r->from) &&
+		    span_eq(span_cut(&rest, '\0'), r->to))
+			return true;
+	}
+	if (s->renames_told.n > TOLD_MAX)
+		buf_reset(&s->renames_told);	/* rather twice */
+	buf_add_span(&s->renames_told, r->from);
+	buf_addc(&s->renames_told, '\0');
+	buf_add_span(&s->renames_told, r->to);
+	buf_addc(&s->renames_told, '\0');
+	return false;
+}
+
+/* The rename to tell of with this name; NULL: none, or the client knows. */
+static const struct folder_rename *
+old_name(const struct listing *l, struct span storage)
+{
+	const struct folder_rename *r = l->n_renames == 0 ? NULL :
+	    bsearch(&storage, l->rename, l->n_renames, sizeof(*l->rename),
+	    compare);
+
+	return r == NULL || was_told(l->s, r) ? NULL : r;
+}
+
+/* A line of LIST with what RFC 5258 puts at its end. */
+static void
+write_extended(struct listing *l, const char *attributes, struct span storage,
+    const struct parent *parent)
+{
+	const struct folder_rename *old = old_name(l, storage);
+	const char *gap = " (";
+
+	write_name(l->s, "LIST", attributes, l->sep, client_name(l, storage));
+	if (parent != NULL) {
+		resp_f(l->s, "%s\"CHILDINFO\" (%s%s%s)", gap,
+		    l->o.only_subscribed ? "\"SUBSCRIBED\"" : "",
+		    l->o.only_subscribed && l->o.only_special ? " " : "",
+		    l->o.only_special ? "\"SPECIAL-USE\"" : "");
+		gap = " ";
+	}
+	if (old != NULL) {
+		resp_f(l->s, "%s\"OLDNAME\" (", gap);
+		resp_astring(l->s, client_name(l, old->from));
+		resp_put(l->s, ")");
+	}
+	resp_put(l->s, parent != NULL || old != NULL ? ")\r\n" : "\r\n");
 }
 
 /* ---- LIST ---- */
@@ -203,48 +277,37 @@ add_attributes(const struct listing *l, const struct folder_entry *entry,
     bool has_children, const char *special, struct buf *b)
 {
 	if (!entry->exists)
-		add_attribute(b, l->extended ? "\\NonExistent" :
+		add_attribute(b, l->o.extended ? "\\NonExistent" :
 		    "\\Noselect");
 	add_attribute(b, has_children ? "\\HasChildren" :
 	    "\\HasNoChildren");
 	if (entry->exists)
 		add_attribute(b, entry->has_new ? "\\Marked" : "\\UnMarked");
-	if ((l->only_subscribed || l->tell_subscribed) &&
+	if ((l->o.only_subscribed || l->o.tell_subscribed) &&
 	    is_subscribed(l, entry->name))
 		add_attribute(b, "\\Subscribed");
 	if (*special != '\0')
 		add_attribute(b, special);
 }
 
-/* Whether the INBOX of this namespace is the parent of all others ("INBOX."). */
-static bool
-is_below_inbox(const struct config_namespace *ns)
-{
-	struct span prefix = span_of(ns->prefix);
-
-	return prefix.n == 6 && span_istarts(prefix, SPAN("INBOX"));
-}
-
 static void
-list_entry(struct listing *l, const struct folder_entry *entry, bool alone)
+list_entry(struct listing *l, const struct folder_entry *entry)
 {
 	const struct config_namespace *ns = namespace_inbox(l->s->cfg);
 	const char *special = namespace_special_use(l->s->cfg, entry->name);
+	const struct parent *parent = as_parent(l, entry->name);
 	bool has_children = entry->has_children;
 	struct buf attributes = { 0 };
-	struct span name;
 
-	if (l->only_special && (*special == '\0' || !entry->exists))
+	if (!is_selected(l, entry->name, special, entry->exists) &&
+	    (parent == NULL || !parent->hidden))
 		return;
-	if (l->only_subscribed && !is_subscribed(l, entry->name))
-		return;
-	name = client_name(l, entry->name);
-	if (!matches(l, name))
+	if (!matches(l, client_name(l, entry->name)))
 		return;
 	if (is_below_inbox(ns) && span_eq(entry->name, SPAN("INBOX")))
-		has_children = !alone;
+		has_children = l->n_entries > 1;
 	add_attributes(l, entry, has_children, special, &attributes);
-	write_entry(l->s, "LIST", buf_cstr(&attributes), l->sep, name);
+	write_extended(l, buf_cstr(&attributes), entry->name, parent);
 	buf_clear(&attributes);
 }
 
@@ -255,7 +318,7 @@ list_prefix(struct listing *l, bool empty)
 	const struct config_namespace *ns = namespace_inbox(l->s->cfg);
 	struct span prefix = span_of(ns->prefix);
 
-	if (is_below_inbox(ns) || l->only_special || l->only_subscribed)
+	if (is_below_inbox(ns) || l->o.only_special || l->o.only_subscribed)
 		return;
 	for (size_t i = 0; i < prefix.n; i++) {
 		struct span level = { prefix.p, i };
@@ -267,45 +330,65 @@ list_prefix(struct listing *l, bool empty)
 	}
 }
 
-/* Subscribed names that are not there any more (RFC 5258 3.1: \NonExistent). */
-static void
-list_gone(struct listing *l, const struct folder_entry *entries, size_t n)
+/* Whether LIST has shown a name as one of the tree. */
+static bool
+is_entry(const struct span *there, size_t n, struct span storage)
 {
+	return bsearch(&storage, there, n, sizeof(*there), compare) != NULL;
+}
+
+/*
+ * Subscribed names that are not there any more (RFC 5258 3.1: \NonExistent), and
+ * parents of such, where nothing else is.
+ */
+static void
+list_gone(struct listing *l)
+{
+	size_t n = l->n_entries;
 	struct span *there = arena_array(&l->s->command, n + 1, sizeof(*there));
-	struct span name;
 
 	for (size_t i = 0; i < n; i++)
-		there[i] = entries[i].name;
+		there[i] = l->entry[i].name;
 	qsort(there, n, sizeof(*there), compare);
 	for (size_t i = 0; i < l->n_subscribed; i++) {
-		if (bsearch(&l->subscribed[i], there, n, sizeof(*there),
-		    compare) != NULL)
-			continue;
-		name = client_name(l, l->subscribed[i]);
-		if (matches(l, name))
-			write_entry(l->s, "LIST", "\\NonExistent \\Subscribed",
-			    l->sep, name);
+		struct span name = l->subscribed[i];
+
+		if (!is_entry(there, n, name) &&
+		    matches(l, client_name(l, name)))
+			write_extended(l, "\\NonExistent \\Subscribed", name,
+			    as_parent(l, name));
+	}
+	for (size_t i = 0; i < l->n_parents; i++) {
+		const struct parent *p = &l->parent[i];
+
+		if (p->hidden && !is_subscribed(l, p->name) &&
+		    !is_entry(there, n, p->name) &&
+		    matches(l, client_name(l, p->name)))
+			write_extended(l, "\\NonExistent", p->name, p);
 	}
 }
 
 static enum err
 list_all(struct listing *l)
 {
-	struct folder_entry *entries;
-	size_t n;
 	enum err e;
 
-	if ((l->only_subscribed || l->tell_subscribed) &&
+	if ((l->o.only_subscribed || l->o.tell_subscribed) &&
 	    (e = read_subscriptions(l)) != ERR_OK)
 		return e;
-	if ((e = folder_list(l->s->account, &l->s->command, &entries, &n)) !=
-	    ERR_OK)
+	if ((e = folder_list(l->s->account, &l->s->command, &l->entry,
+	    &l->n_entries)) != ERR_OK)
 		return e;
-	for (size_t i = 0; i < n; i++)
-		list_entry(l, &entries[i], n == 1);
-	list_prefix(l, n <= 1);
-	if (l->only_subscribed && !l->only_special)
-		list_gone(l, entries, n);
+	if (l->o.extended && (e = folder_renames(l->s->account,
+	    &l->s->command, &l->rename, &l->n_renames)) != ERR_OK)
+		return e;
+	if (l->o.recursive)
+		collect_parents(l);
+	for (size_t i = 0; i < l->n_entries; i++)
+		list_entry(l, &l->entry[i]);
+	list_prefix(l, l->n_entries <= 1);
+	if (l->o.only_subscribed && !l->o.only_special)
+		list_gone(l);
 	return ERR_OK;
 }
 
@@ -313,20 +396,13 @@ enum err
 cmd_list(struct session *s, struct cursor *in, bool by_uid)
 {
 	struct listing l = { .s = s, .sep = namespace_separator(s->cfg) };
-	struct span reference;
 	enum err e;
 
 	(void)by_uid;
-	if ((e = read_selection(&l, in)) != ERR_OK ||
-	    (e = cursor_astring(in, &reference)) != ERR_OK ||
-	    (e = cursor_space(in)) != ERR_OK ||
-	    (e = read_patterns(&l, in, reference)) != ERR_OK ||
-	    (e = read_return(&l, in)) != ERR_OK ||
-	    (e = cursor_end(in)) != ERR_OK)
+	if ((e = list_options_read(in, &s->command, &l.o)) != ERR_OK)
 		return e;
-	if (l.n_patterns == 1 && l.pattern[0].n == 0 && !l.only_special &&
-	    !l.only_subscribed)
-		write_root(&l, "LIST", reference);
+	if (l.o.pattern[0].n == 0 && !l.o.extended)
+		write_root(&l, "LIST", l.o.reference);
 	else
 		e = list_all(&l);
 	buf_clear(&l.name);
@@ -361,23 +437,20 @@ enum err
 cmd_lsub(struct session *s, struct cursor *in, bool by_uid)
 {
 	struct listing l = { .s = s, .sep = namespace_separator(s->cfg) };
-	struct span reference, shown = SPAN_NONE, name;
+	struct span shown = SPAN_NONE, name;
 	bool percent;
 	enum err e;
 
 	(void)by_uid;
-	if ((e = cursor_astring(in, &reference)) != ERR_OK ||
-	    (e = cursor_space(in)) != ERR_OK ||
-	    (e = read_pattern(&l, in, reference)) != ERR_OK ||
-	    (e = cursor_end(in)) != ERR_OK)
+	if ((e = list_options_read_lsub(in, &s->command, &l.o)) != ERR_OK)
 		return e;
-	if (l.pattern[0].n == 0) {
-		write_root(&l, "LSUB", reference);
+	if (l.o.pattern[0].n == 0) {
+		write_root(&l, "LSUB", l.o.reference);
 		return ERR_OK;
 	}
 	if ((e = read_subscriptions(&l)) != ERR_OK)
 		return e;
-	percent = span_find(l.pattern[0], '%') < l.pattern[0].n;
+	percent = span_find(l.o.pattern[0], '%') < l.o.pattern[0].n;
 	for (size_t i = 0; i < l.n_subscribed; i++) {
 		if (i > 0 && span_eq(l.subscribed[i], l.subscribed[i - 1]))
 			continue;

@@ -83,6 +83,7 @@ session_free(struct session **sp)
 	input_clear(&s->input);
 	arena_free(&s->command);
 	arena_free(&s->life);
+	buf_clear(&s->renames_told);
 	if (s->auth_fd != -1)
 		close(s->auth_fd);
 	if (s->notify_fd != -1)

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "common/arena.h"
+#include "common/buf.h"
 #include "common/err.h"
 #include "worker/input.h"
 #include "worker/view.h"
@@ -49,6 +50,8 @@ struct session {
 	struct account *account;
 	struct folder *folder;		/* NULL unless ST_SELECTED */
 	struct view view;
+
+	struct buf renames_told;	/* old and new name, each with a NUL (OLDNAME) */
 
 	/* towards auth and notify; -1: not there (tunnel) */
 	int auth_fd, notify_fd;
