@@ -44,12 +44,14 @@ struct store_result {
 /*
  * Changes flags and keywords of messages (uids ascending). told: the session's
  * mark, for `foreign`. Up to account.store_batch file names are changed before it
- * returns, the others by account_late_work. \Recent cannot be changed.
- * Errors: ERR_PERM read-only; ERR_QUOTA; ERR_IO; ERR_UNAVAIL
+ * returns, the others by account_late_work. \Recent cannot be changed. whole: none
+ * of them when one is expunged, told or not (RFC 2180 4.2.4).
+ * Errors: ERR_GONE (whole: nothing was done); ERR_PERM read-only; ERR_QUOTA; ERR_IO;
+ * ERR_UNAVAIL
  */
 enum err change_store(struct folder *f, const uint32_t *uids, size_t n,
     enum store_op op, uint32_t flags, uint64_t keywords, uint64_t told,
-    struct arena *a, struct store_result *out);
+    bool whole, struct arena *a, struct store_result *out);
 
 struct expunge_result {
 	uint32_t *done;		/* UIDs expunged by us; in `a` */
@@ -76,18 +78,20 @@ struct copy_result {
 
 /*
  * Copies messages with flags, keywords and dates (hard links where the file system
- * lets us). Ghosts are copied too (policy allow). All or nothing but for those that
- * are gone. Errors: as change_append; the destination is then as it was.
+ * lets us). Ghosts are copied too. All or nothing but for those that are gone; whole:
+ * nothing when one is expunged, told or not (RFC 2180 4.4.1). Errors: ERR_GONE
+ * (whole); as change_append; the destination is then as it was.
  */
 enum err change_copy(struct folder *f, const uint32_t *uids, size_t n,
-    struct folder *to, struct arena *a, struct copy_result *out);
+    struct folder *to, bool whole, struct arena *a, struct copy_result *out);
 
 /*
  * Moves: who renames a message out of the source's cur/ has won it; others find it
- * gone. Each arrives once. refuse: as for change_expunge. Errors as change_copy,
- * ERR_BUSY; after an error what was claimed is put back.
+ * gone. Each arrives once. refuse: as for change_expunge; whole: as for change_copy.
+ * Errors as change_copy, ERR_BUSY; after an error what was claimed is put back.
  */
 enum err change_move(struct folder *f, const uint32_t *uids, size_t n,
-    struct folder *to, bool refuse, struct arena *a, struct copy_result *out);
+    struct folder *to, bool refuse, bool whole, struct arena *a,
+    struct copy_result *out);
 
 #endif

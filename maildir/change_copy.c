@@ -139,12 +139,11 @@ link_it(const struct file_path *p, void *ctx)
 /* One file into tmp/ of the destination, by link where that works. */
 static enum err
 link_one(struct folder *f, uint32_t uid, struct folder *to,
-    const char *tmp_name, struct arena *a, struct record *rec)
+    const char *tmp_name, struct arena *a, struct record *rec, bool *ghost)
 {
 	struct linking l = { to, tmp_name };
-	bool ghost;
 	int fd, error;
-	enum err e = path_use(f, uid, a, link_it, &l, rec, &ghost, &error);
+	enum err e = path_use(f, uid, a, link_it, &l, rec, ghost, &error);
 
 	if (e == ERR_GONE && folder_is_removed(to))
 		return ERR_NOTFOUND;
@@ -190,12 +189,13 @@ prepare(const struct keywords *names, struct folder *to, bool create,
 
 enum err
 change_copy(struct folder *f, const uint32_t *uids, size_t n,
-    struct folder *to, struct arena *a, struct copy_result *out)
+    struct folder *to, bool whole, struct arena *a, struct copy_result *out)
 {
 	struct incoming *in = arena_array(a, n + 1, sizeof(*in));
 	struct keywords names = { .n = 0 };
 	struct record rec;
 	size_t have = 0;
+	bool ghost;
 	enum err e = ERR_OK;
 
 	*out = (struct copy_result){ .uidvalidity = to->uidvalidity };
@@ -209,8 +209,9 @@ change_copy(struct folder *f, const uint32_t *uids, size_t n,
 		unique_name(tmp, sizeof(tmp));
 		in[have].from_dir = to->tmp_fd;
 		in[have].from_name = arena_printf(a, "%s", tmp);
-		e = link_one(f, uids[i], to, in[have].from_name, a, &rec);
-		if (e == ERR_GONE) {
+		e = link_one(f, uids[i], to, in[have].from_name, a, &rec,
+		    &ghost);
+		if (e == ERR_GONE && !whole) {
 			out->n_gone++;
 			e = ERR_OK;
 			continue;
@@ -224,6 +225,9 @@ change_copy(struct folder *f, const uint32_t *uids, size_t n,
 				e = prepare(&names, to, true, &rec, a,
 				    &in[have]);
 			have++;
+			/* With none so far there was a time with all. */
+			if (e == ERR_OK && whole && ghost)
+				e = ERR_GONE;
 		}
 	}
 	KILL_POINT("copy-linked");
@@ -273,6 +277,7 @@ struct moving {
 	struct removal removal;
 	struct others others;		/* in the source */
 	bool refuse;			/* while there are any */
+	bool whole;			/* nothing when one is gone */
 	struct arena *a;
 };
 
@@ -375,7 +380,10 @@ move_locked(struct moving *m, const uint32_t *uids, size_t n, size_t *n_gone)
 	enum err e;
 
 	m->n = *n_gone = 0;
-	if ((e = find_all(m, uids, n, n_gone)) != ERR_OK || m->n == 0 ||
+	if ((e = find_all(m, uids, n, n_gone)) == ERR_OK && m->whole &&
+	    *n_gone > 0)
+		e = ERR_GONE;
+	if (e != ERR_OK || m->n == 0 ||
 	    (e = removal_allow(m->f, m->refuse, m->a, &m->others)) != ERR_OK ||
 	    (e = read_keywords(m->f, m->a, &m->names)) != ERR_OK)
 		return e;
@@ -398,9 +406,11 @@ move_locked(struct moving *m, const uint32_t *uids, size_t n, size_t *n_gone)
 
 enum err
 change_move(struct folder *f, const uint32_t *uids, size_t n,
-    struct folder *to, bool refuse, struct arena *a, struct copy_result *out)
+    struct folder *to, bool refuse, bool whole, struct arena *a,
+    struct copy_result *out)
 {
-	struct moving m = { .f = f, .to = to, .a = a, .refuse = refuse };
+	struct moving m = { .f = f, .to = to, .a = a, .refuse = refuse,
+		.whole = whole };
 	bool swept = false;
 	enum err e;
 

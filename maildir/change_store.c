@@ -35,6 +35,7 @@ struct storing {
 	size_t n, n_changed;
 	uint32_t *gone;
 	size_t n_gone;
+	bool whole;		/* nothing when one is gone */
 	struct arena *a;
 	/* while writing */
 	struct db_txn *txn;
@@ -265,6 +266,8 @@ store_locked(struct storing *s, const uint32_t *uids, size_t n,
 		if (attempt == 3)
 			return ERR_BUSY;
 		e = read_targets(s, uids, n, op, flags, keywords);
+		if (e == ERR_OK && s->whole && s->n_gone > 0)
+			e = ERR_GONE;
 		if (e != ERR_OK || s->n_changed == 0)
 			return e;
 		late = batch > 0 && s->n_changed > batch;
@@ -286,9 +289,9 @@ store_locked(struct storing *s, const uint32_t *uids, size_t n,
 enum err
 change_store(struct folder *f, const uint32_t *uids, size_t n,
     enum store_op op, uint32_t flags, uint64_t keywords, uint64_t told,
-    struct arena *a, struct store_result *out)
+    bool whole, struct arena *a, struct store_result *out)
 {
-	struct storing s = { .f = f, .a = a };
+	struct storing s = { .f = f, .whole = whole, .a = a };
 	enum err e;
 
 	memset(out, 0, sizeof(*out));

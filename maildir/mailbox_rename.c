@@ -388,7 +388,7 @@ rename_inbox(struct account *acc, struct renaming *m)
 	    (e = folder_open(acc, m->to, &target)) == ERR_OK &&
 	    (e = folder_look(inbox, 0, UINT64_MAX, 1, &m->a, &all)) == ERR_OK)
 		e = change_move(inbox, all.added, all.n_added, target,
-		    m->how == OTHERS_REFUSE, &m->a, &moved);
+		    m->how == OTHERS_REFUSE, false, &m->a, &moved);
 	folder_close(&target);
 	folder_close(&inbox);
 	if (e == ERR_OK)

@@ -16,17 +16,28 @@ COUNT = itertools.count(1)
 SHARED = {}
 
 
-def shared_server():
-    """The one server of all tests that need no configuration of their own."""
+def shared_server(config=""):
+    """The one server of all tests of one configuration: one at a time."""
+    if SHARED.get("config") != config:
+        end_shared()
+        SHARED["config"] = config
     if "failure" in SHARED:
         raise AssertionError("no server: " + SHARED["failure"])
     if "server" not in SHARED:
         try:
-            SHARED["server"] = servers.Server()
+            SHARED["server"] = servers.Server(extra=config)
         except Exception as e:
             SHARED["failure"] = str(e)
             raise
     return SHARED["server"]
+
+
+def end_shared():
+    s = SHARED.get("server")
+    SHARED.clear()
+    if s:
+        s.stop()
+        drop(s)
 
 
 def drop(thing):
@@ -37,10 +48,7 @@ def drop(thing):
 
 
 def pytest_sessionfinish(session):
-    if "server" in SHARED:
-        s = SHARED.pop("server")
-        s.stop()
-        drop(s)
+    end_shared()
 
 
 def new_user():
@@ -53,30 +61,36 @@ def pytest_collect_file(file_path, parent):
     return None
 
 
+def pytest_collection_modifyitems(items):
+    """A server for each configuration, not for each transcript."""
+    items.sort(key=lambda i: getattr(i, "extra", ""))
+
+
 class TranscriptFile(pytest.File):
     def collect(self):
-        yield TranscriptItem.from_parent(self, name=self.path.stem)
+        for v in transcripts.Transcript(self.path).variants:
+            words = ",".join(x.partition(" = ")[2] or x for x in v)
+            item = TranscriptItem.from_parent(
+                self, name=self.path.stem + (words and f"[{words}]"))
+            item.transcript = transcripts.Transcript(self.path, v)
+            item.extra = "".join(x + "\n" for x in item.transcript.config)
+            yield item
 
 
 class TranscriptItem(pytest.Item):
+    transcript, extra = None, ""
+
     def runtest(self):
-        t = transcripts.Transcript(self.path)
         if os.environ.get("LOFT_VIA") == "tunnel":
-            own = servers.Tunnel(extra="\n".join(t.config) + "\n")
+            own = servers.Tunnel(extra=self.extra)
             try:
-                if not transcripts.play_in_tunnel(self.path, own):
+                if not transcripts.play_in_tunnel(self.transcript, own):
                     pytest.skip("it is about logging in")
             finally:
                 drop(own)
-        elif t.config:
-            own = servers.Server(extra="\n".join(t.config) + "\n")
-            try:
-                transcripts.play(self.path, own, new_user())
-            finally:
-                own.stop()
-                drop(own)
         else:
-            transcripts.play(self.path, shared_server(), new_user())
+            transcripts.play(self.transcript, shared_server(self.extra),
+                             new_user())
 
     def repr_failure(self, excinfo, style=None):
         if isinstance(excinfo.value, (AssertionError, OSError)):

@@ -50,21 +50,6 @@ close_target(struct session *s, struct folder **to, enum err e)
 }
 
 /*
- * RFC 2180 4.4.1: nothing is copied when a message that is named was expunged.
- */
-static enum err
-refuse_gone(struct session *s, const uint32_t *uids, size_t n)
-{
-	bool gone;
-	enum err e = policy_any_gone(s, uids, n, &gone);
-
-	if (e != ERR_OK || !gone)
-		return e;
-	status_set(s, NULL, "Some of the requested messages were expunged.");
-	return ERR_GONE;
-}
-
-/*
  * An OK that did nothing would be a lie when messages were named; a NO after
  * some were copied would make the client copy them again.
  */
@@ -80,6 +65,7 @@ verdict(struct session *s, const struct copy_result *r)
 enum err
 cmd_copy(struct session *s, struct cursor *in, bool by_uid)
 {
+	struct policy p = policy_get(s);
 	struct copy_result r = { 0 };
 	struct folder *to = NULL;
 	uint32_t *uids;
@@ -89,11 +75,8 @@ cmd_copy(struct session *s, struct cursor *in, bool by_uid)
 	if ((e = read_arguments(s, in, by_uid, &uids, &n, &to)) != ERR_OK ||
 	    n == 0)
 		goto out;
-	if (policy_get(s).copying == COPY_REFUSE &&
-	    (e = refuse_gone(s, uids, n)) != ERR_OK)
-		goto out;
-	if ((e = change_copy(s->folder, uids, n, to, in->arena,
-	    &r)) != ERR_OK || (e = verdict(s, &r)) != ERR_OK)
+	if ((e = change_copy(s->folder, uids, n, to, p.copying == COPY_REFUSE,
+	    in->arena, &r)) != ERR_OK || (e = verdict(s, &r)) != ERR_OK)
 		goto out;
 	if (r.n > 0)
 		status_set(s, copyuid(s, &r), NULL);
@@ -119,7 +102,7 @@ cmd_move(struct session *s, struct cursor *in, bool by_uid)
 	    n == 0)
 		goto out;
 	e = change_move(s->folder, uids, n, to, policy_keeps_messages(&p),
-	    in->arena, &r);
+	    p.copying == COPY_REFUSE, in->arena, &r);
 	if (e == ERR_BUSY && policy_keeps_messages(&p))
 		e = mailbox_in_use(s, span_of(s->folder->name));
 	if (e != ERR_OK || (e = verdict(s, &r)) != ERR_OK)

@@ -178,7 +178,7 @@ mark_seen(struct fetch *f, size_t n)
 			uids[k++] = m->uid;
 	}
 	if (k == 0 || change_store(f->s->folder, uids, k, STORE_ADD, FLAG_SEEN,
-	    0, f->s->view.told, &f->slice, &r) != ERR_OK)
+	    0, f->s->view.told, false, &f->slice, &r) != ERR_OK)
 		return;
 	for (size_t i = 0; i < n; i++) {
 		struct message_info *m = &f->info[i];

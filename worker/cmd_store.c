@@ -105,24 +105,16 @@ cmd_store(struct session *s, struct cursor *in, bool by_uid)
 	struct store st = { 0 };
 	struct store_result r = { 0 };
 	uint64_t keywords;
-	bool gone;
+	bool whole;
 	enum err e;
 
 	if ((e = read_store(s, in, by_uid, &st)) != ERR_OK || st.n == 0)
 		return e;
-	if (!st.silent && policy_get(s).storing == STORE_ATOMIC) {
-		if ((e = policy_any_gone(s, st.uids, st.n,
-		    &gone)) != ERR_OK)
-			return e;
-		if (gone) {
-			status_set(s, NULL,
-			    "Some of the messages no longer exist.");
-			return ERR_GONE;
-		}
-	}
+	whole = !st.silent && policy_get(s).storing == STORE_ATOMIC;
 	if ((e = find_keywords(s, &st, &keywords)) != ERR_OK ||
 	    (e = change_store(s->folder, st.uids, st.n, st.op,
-	    st.list.flags, keywords, s->view.told, in->arena, &r)) != ERR_OK)
+	    st.list.flags, keywords, s->view.told, whole, in->arena,
+	    &r)) != ERR_OK)
 		return e;
 	if (st.op != STORE_REMOVE && st.list.flags & FLAG_DELETED)
 		s->n_deleted += r.n_done;

@@ -5,8 +5,6 @@
 #include "maildir/folder.h"
 #include "worker/session.h"
 
-enum { SLICE = 256 };
-
 struct policy
 policy_of(const struct session *s, struct span storage)
 {
@@ -63,25 +61,4 @@ policy_limits(const struct config *cfg, struct account_place *place)
 {
 	place->ghost_max_age_ms = cfg->multiaccess_ghost_max_age;
 	place->ghost_max_bytes = cfg->multiaccess_ghost_max_size;
-}
-
-enum err
-policy_any_gone(struct session *s, const uint32_t *uids, size_t n,
-    bool *gone_out)
-{
-	struct message_info info[SLICE];
-	enum err e;
-
-	*gone_out = false;
-	for (size_t i = 0; i < n; i += SLICE) {
-		size_t k = n - i < SLICE ? n - i : SLICE;
-
-		if ((e = folder_read(s->folder, uids + i, k, 0, &s->command,
-		    info)) != ERR_OK)
-			return e;
-		for (size_t j = 0; j < k; j++)
-			if (info[j].gone || info[j].ghost)
-				*gone_out = true;
-	}
-	return ERR_OK;
 }

@@ -40,11 +40,4 @@ bool policy_keeps_messages(const struct policy *p);
 /* The limits of what is kept for sessions that were not told: an account's. */
 void policy_limits(const struct config *cfg, struct account_place *place);
 
-/*
- * Whether one of these messages of the selected mailbox (uids ascending) is
- * expunged, told or not. Errors: as folder_read.
- */
-enum err policy_any_gone(struct session *s, const uint32_t *uids, size_t n,
-    bool *gone_out);
-
 #endif

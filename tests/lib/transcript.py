@@ -1,5 +1,6 @@
-"""Reads and plays the transcripts of tests/proto; the format is in its README."""
+"""Reads and plays transcripts; the format is in tests/proto/README.md."""
 import ast
+import itertools
 import pathlib
 import re
 import shlex
@@ -18,9 +19,12 @@ class Mismatch(AssertionError):
 
 
 class Transcript:
-    def __init__(self, path):
+    """variant: one of its .variants, by default the first."""
+
+    def __init__(self, path, variant=None):
         self.path = pathlib.Path(path)
-        self.title, self.source, self.config = "", "", []
+        self.title, self.source = "", ""
+        self.config, self.also = [], []
         self.mailboxes, self.messages, self.starts = [], [], {}
         self.steps = []
         lines = self.path.read_text(encoding="utf-8").split("\n")
@@ -31,6 +35,16 @@ class Transcript:
             self.body_line(i, line)
         if not self.title or not self.steps:
             raise Mismatch(f"{path}: no title, or nothing said")
+        either = [["select", "examine"]] if any(
+            "|" in how for how, _ in self.starts.values()) else []
+        # It holds with each choice of its alternatives.
+        self.variants = list(itertools.product(*self.also, *either))
+        self.choose(variant or self.variants[0])
+
+    def choose(self, variant):
+        self.config += variant[:len(self.also)]
+        self.starts = {n: (variant[-1] if "|" in how else how, name)
+                       for n, (how, name) in self.starts.items()}
 
     def bad(self, number, line):
         raise Mismatch(f"{self.path.name}:{number}: not understood: {line}")
@@ -50,11 +64,15 @@ class Transcript:
             self.source = rest
         elif key == "Config":
             self.config.append(rest)
+        elif key == "Also":
+            name, _, values = rest.partition(" = ")
+            self.also.append([f"{name} = {v}" for v in values.split(" | ")])
         elif key in ("Mailbox", "Message"):
-            (self.mailboxes if key == "Mailbox" else self.messages).append(
-                options(rest))
+            (self.mailboxes if key == "Mailbox" else self.messages).extend(
+                each_uid(options(rest)))
         elif key == "Start":
-            m = re.match(r"(?:C(\d*) )?(connect|greet|login|select|examine)"
+            m = re.match(r"(?:C(\d*) )?(connect|greet|login|select|examine"
+                         r"|select\|examine)"
                          r"(?: (.*))?$", rest)
             if not m:
                 self.bad(number, line)
@@ -85,6 +103,13 @@ def options(text):
         key, eq, value = w.partition("=")
         out[key] = value if eq else True
     return out
+
+
+def each_uid(o):
+    """One for each of uid=4:7."""
+    first, colon, last = str(o.get("uid", "")).partition(":")
+    return [{**o, "uid": str(u)} for u in range(int(first), int(last) + 1)] \
+        if colon else [o]
 
 
 def content_of(message):
@@ -338,15 +363,14 @@ class Player:
                    for how, _ in self.t.starts.values())
 
 
-def play(path, server, user):
-    t = Transcript(path)
+def play(t, server, user):
     Player(t, server.maildir(user),
            lambda: Imap.connect(server.port), user).play()
 
 
-def play_in_tunnel(path, tunnel):
+def play_in_tunnel(t, tunnel):
     """Without a server; False: the transcript is about logging in."""
-    player = Player(Transcript(path), tunnel.mail,
+    player = Player(t, tunnel.mail,
                     lambda: tunnel.client(greet=False), "nobody")
     if player.needs_login():
         return False

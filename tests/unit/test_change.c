@@ -155,9 +155,15 @@ store_changes_names_and_expunge_removes(void **state)
 
 	for (int i = 0; i < 4; i++)
 		append(x, f, "A: b\n\nx\n", 0);
+	/* All of them or none: there is no 9. */
+	assert_int_equal(change_store(f, uids, 5, STORE_ADD, FLAG_DELETED, 0,
+	    0, true, &x->a, &r), ERR_GONE);
+	assert_int_equal(change_expunge(f, NULL, 0, false, &x->a, &gone),
+	    ERR_OK);
+	assert_int_equal(gone.n_done, 0);
 	/* More than the batch of three: through `dirty`. */
 	assert_int_equal(change_store(f, uids, 5, STORE_ADD, FLAG_DELETED, 0,
-	    0, &x->a, &r), ERR_OK);
+	    0, false, &x->a, &r), ERR_OK);
 	assert_int_equal(r.n_done, 4);
 	assert_int_equal(r.n_gone, 1);
 	assert_int_equal(r.gone[0], 9);
@@ -165,7 +171,7 @@ store_changes_names_and_expunge_removes(void **state)
 		continue;
 	/* Two: at once. */
 	assert_int_equal(change_store(f, uids, 2, STORE_REMOVE, FLAG_DELETED,
-	    0, 0, &x->a, &r), ERR_OK);
+	    0, 0, false, &x->a, &r), ERR_OK);
 	assert_int_equal(r.done[1].flags, 0);
 	assert_int_equal(change_expunge(f, NULL, 0, false, &x->a, &gone),
 	    ERR_OK);
@@ -235,7 +241,7 @@ uids_survive_the_loss_of_the_state(void **state)
 	append(x, f, "A: b\n\nx\n", FLAG_ANSWERED);
 	assert_int_equal(folder_keywords(f, &work, 1, true, &bits), ERR_OK);
 	assert_int_equal(change_store(f, &uid, 1, STORE_ADD, FLAG_SEEN, bits,
-	    0, &x->a, &r), ERR_OK);
+	    0, false, &x->a, &r), ERR_OK);
 	modseq = r.modseq;
 	folder_close(&f);
 	account_close(&x->acc);
@@ -263,7 +269,7 @@ mailboxes_come_and_go(void **state)
 	struct folder_status st;
 	struct copy_result copied;
 	struct span to;
-	uint32_t uid = 1, first, id;
+	uint32_t uid = 1, with_gone[] = { 1, 9 }, first, id;
 	size_t n;
 
 	append(x, f, "A: b\n\nx\n", FLAG_FLAGGED);
@@ -286,12 +292,19 @@ mailboxes_come_and_go(void **state)
 	assert_true(span_eq(list[1].name, SPAN("bar")));
 	assert_true(list[1].has_children);
 	assert_int_equal(folder_open(x->acc, SPAN("bar"), &bar), ERR_OK);
-	assert_int_equal(change_copy(f, &uid, 1, bar, &x->a, &copied), ERR_OK);
+	/* All of them or none: there is no 9. */
+	assert_int_equal(change_copy(f, with_gone, 2, bar, true, &x->a,
+	    &copied), ERR_GONE);
+	assert_int_equal(change_move(f, with_gone, 2, bar, false, true, &x->a,
+	    &copied), ERR_GONE);
+	assert_int_equal(change_copy(f, with_gone, 2, bar, false, &x->a,
+	    &copied), ERR_OK);
 	assert_int_equal(copied.n, 1);
+	assert_int_equal(copied.n_gone, 1);
 	assert_int_equal(copied.to[0], 1);
 	uid = 2;
-	assert_int_equal(change_move(f, &uid, 1, bar, false, &x->a, &copied),
-	    ERR_OK);
+	assert_int_equal(change_move(f, &uid, 1, bar, false, true, &x->a,
+	    &copied), ERR_OK);
 	assert_int_equal(copied.n, 1);
 	assert_int_equal(copied.to[0], 2);
 	folder_close(&bar);
