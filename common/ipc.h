@@ -91,7 +91,10 @@ struct ipc_sasl {
 	uint32_t flags;		/* IPC_SASL_* */
 	uint32_t result;	/* AUTH_FAILED: enum ipc_failure */
 };
-enum { IPC_SASL_INITIAL = 1, IPC_SASL_SECURED = 2, IPC_SASL_CANCEL = 4 };
+enum {
+	IPC_SASL_INITIAL = 1, IPC_SASL_SECURED = 2, IPC_SASL_CANCEL = 4,
+	IPC_SASL_TLS = 8,	/* for the log */
+};
 enum ipc_failure {
 	FAILURE_PASSWORD,	/* unknown user or wrong password */
 	FAILURE_TEMPORARY,	/* a backend does not answer, mail cannot be opened */

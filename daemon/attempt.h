@@ -46,6 +46,7 @@ struct attempt {
 	struct arena arena;
 	struct sasl sasl;
 	const char *session, *remote, *local, *mechanism;
+	bool tls;
 	const char *tried;		/* the name as it came */
 	const char *user;		/* normalised */
 	unsigned passdb;		/* number of the one that is asked */

@@ -213,6 +213,7 @@ begin(struct attempt *t, struct ipc_message *m)
 	t->session = keep(t, &m->tail);
 	t->remote = keep(t, &m->tail);
 	t->local = keep(t, &m->tail);
+	t->tls = (flags & IPC_SASL_TLS) != 0;
 	if ((flags & IPC_SASL_INITIAL) != 0)
 		initial = m->tail.p != NULL ? m->tail : SPAN("");
 	if (auth_cfg->disable_plaintext_auth &&

@@ -78,6 +78,7 @@ auth_open_account(struct attempt *t, const char *uid, const char *gid,
 	struct ipc_request r = { .id = t->id }, tested = { .id = t->test_id };
 	const char *texts[] = {
 		t->user, uid, gid, home, mail, t->remote, t->local, t->session,
+		t->mechanism, t->tls ? "TLS" : "",
 	};
 	struct buf tail = { 0 };
 	enum err e;

@@ -39,7 +39,7 @@ enum { NAMESPACES = 1024 };
 /* Who asks for an account, as auth says. */
 struct request {
 	const char *user, *uid_text, *gid_text, *home, *mail;
-	const char *remote, *local, *session;
+	const char *remote, *local, *session, *mechanism, *tls;
 	uid_t uid;
 	gid_t gid;
 	bool relay;		/* its session is run with its own identity */
@@ -312,7 +312,9 @@ static enum err
 start_session(const struct request *r, int fd[3])
 {
 	struct ipc_run run = { .uid = r->uid, .gid = r->gid };
-	const char *texts[] = { r->user, r->remote, r->local, r->session };
+	const char *texts[] = {
+		r->user, r->remote, r->local, r->session, r->mechanism, r->tls,
+	};
 	struct buf tail = { 0 };
 	int pair[2], fds[4];
 	unsigned n = 1;
@@ -328,7 +330,7 @@ start_session(const struct request *r, int fd[3])
 			run.which |= 1U << i;
 			fds[n++] = fd[i];
 		}
-	for (size_t i = 0; i < 4; i++) {
+	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
 		buf_adds(&tail, texts[i]);
 		buf_addc(&tail, '\0');
 	}
@@ -349,7 +351,7 @@ open_account(int auth_fd)
 	struct arena a = { 0 };
 	const char **texts[] = {
 		&r.user, &r.uid_text, &r.gid_text, &r.home, &r.mail, &r.remote,
-		&r.local, &r.session,
+		&r.local, &r.session, &r.mechanism, &r.tls,
 	};
 	int fd[3] = { -1, -1, -1 }, given[3], worker = message.fd[0];
 	unsigned n = 0;

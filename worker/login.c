@@ -14,6 +14,7 @@
 #include "common/sandbox.h"
 #include "maildir/account.h"
 #include "worker/capability.h"
+#include "worker/conn.h"
 #include "worker/policy.h"
 #include "worker/relay.h"
 #include "worker/serve.h"
@@ -348,6 +349,8 @@ login_begin(struct session *s, struct span mechanism, struct span initial,
 		sasl.flags |= IPC_SASL_INITIAL;
 	if (capability_is_secured(s))
 		sasl.flags |= IPC_SASL_SECURED;
+	if (conn_is_tls(s->conn))
+		sasl.flags |= IPC_SASL_TLS;
 	buf_adds(&tail, s->tried_method);
 	buf_addc(&tail, '\0');
 	buf_adds(&tail, s->session_id);

@@ -17,7 +17,7 @@ struct session;
  */
 enum err relay_run(struct session *s, const char *user, int fd);
 
-/* `loft-worker --session user remote local id`: the session's side. */
+/* `loft-worker --session user remote local id mechanism TLS`: the session's side. */
 int relay_main(int argc, char **argv);
 
 #endif

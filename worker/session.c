@@ -160,7 +160,7 @@ add_elements(const struct session *s, const char *user, bool mpid,
 		buf_addf(out, ", lip=%s", ip);
 	if (mpid)
 		buf_addf(out, ", mpid=%ld", (long)getpid());
-	if (conn_is_tls(s->conn))
+	if (conn_is_tls(s->conn) || s->is_tls_elsewhere)
 		buf_adds(out, ", TLS");
 	else if (strncmp(conn_death(s->conn), "TLS ", 4) == 0)
 		buf_addf(out, ", %s", conn_death(s->conn));

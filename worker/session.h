@@ -44,6 +44,7 @@ struct session {
 	struct sockaddr_storage remote, local;
 	bool tls_from_start;		/* imaps */
 	bool is_tunnel;			/* -P */
+	bool is_tls_elsewhere;		/* relayed: the worker has TLS */
 	bool start_tls;			/* STARTTLS: handshake after the tagged OK */
 
 	/* the mailbox */

@@ -4,6 +4,7 @@ the owner's identity, and the worker passes bytes on. A hooks build can be told 
 the kernel cannot (LOFT_NO_IDMAP).
 """
 import os
+import re
 import shutil
 import time
 
@@ -65,7 +66,10 @@ def test_a_relayed_session_works(daemon, tls):
     c.done(tag)
     c.logout()
     wait_for("the session's end", lambda: len(sessions_of(61001)) == 0)
-    daemon.wait_log("Login: user=<anna>, rip=127.0.0.1, lip=127.0.0.1, mpid=")
+    wait_for("the login in the log", lambda: re.search(
+        r"Login: user=<anna>, method=PLAIN, rip=127\.0\.0\.1, "
+        r"lip=127\.0\.0\.1, mpid=\d+" + (", TLS, session" if tls else ", secured"),
+        daemon.log()))
 
 
 def test_a_pipeline_in_both_directions_does_not_jam(daemon):
