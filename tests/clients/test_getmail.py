@@ -43,7 +43,7 @@ def test_get(account):
     rc = a.file("getmailrc", f"""\
 [retriever]
 type = {"SimpleIMAPSSLRetriever" if a.security == "tls" else "SimpleIMAPRetriever"}
-server = localhost
+server = 127.0.0.1
 port = {a.port}
 username = {a.user}
 password = {a.password}
