@@ -25,6 +25,16 @@ enum multi_expunge {
 enum multi_store { STORE_PARTIAL, STORE_ATOMIC };
 enum multi_copy { COPY_ALLOW, COPY_REFUSE };
 
+/*
+ * The policies of RFC 2180, which are settings of their own and of mailbox blocks, and
+ * can be changed at run time (common/config_multi.h).
+ */
+enum config_multi {
+	MULTI_DELETE, MULTI_RENAME, MULTI_EXPUNGE, MULTI_STORE, MULTI_COPY,
+	MULTI_GHOST_MAX_AGE,
+	MULTI_COUNT
+};
+
 struct config_passdb {
 	struct config_passdb *next;
 	const char *name;	/* section name, "" none */
@@ -52,9 +62,11 @@ struct config_userdb {
 
 struct config_mailbox {
 	struct config_mailbox *next;
-	const char *name;	/* as configured, in the client's spelling */
+	/* as configured, in the client's spelling; may have "*" and "%" */
+	const char *name;
 	enum config_auto create;
 	const char *special_use;	/* "\\Sent" or "" ; several separated by spaces */
+	int64_t multi[MULTI_COUNT];	/* MULTI_UNSET: it says nothing of this */
 };
 
 struct config_namespace {

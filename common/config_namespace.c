@@ -2,6 +2,7 @@
 #include <strings.h>
 
 #include "common/config_impl.h"
+#include "common/config_multi.h"
 #include "common/log.h"
 
 /* A namespace being read, and where its settings stand. */
@@ -45,12 +46,36 @@ set_word(struct cfg_state *st, const struct cfg_node *n, const char *value,
 /* ---- mailbox NAME { } ---- */
 
 static void
+set_policy(struct cfg_state *st, struct cfg_node *n, enum config_multi m,
+    struct config_mailbox *box)
+{
+	const char *value = cfg_value(st, n), *why;
+
+	if (value != NULL && !config_multi_parse(m, value, st->arena,
+	    &box->multi[m], &why))
+		cfg_problem(st, n, CFG_FATAL, "mailbox %s: %s = %s: the value "
+		    "%s", log_text(span_of(box->name)), n->key,
+		    log_text(span_of(value)), why);
+}
+
+static void
 mailbox_setting(struct cfg_state *st, struct cfg_node *n,
     struct config_mailbox *m)
 {
 	const char *key = n->key, *value, *word = "no";
 	struct span rest, w;
 
+	if (!n->is_section && config_multi_find(key) != MULTI_COUNT) {
+		set_policy(st, n, config_multi_find(key), m);
+		return;
+	}
+	if (strcmp(key, "multiaccess_ghost_max_size") == 0) {
+		cfg_problem(st, n, CFG_FATAL, "mailbox %s: "
+		    "multiaccess_ghost_max_size is for all of an account "
+		    "together; set it outside of the blocks",
+		    log_text(span_of(m->name)));
+		return;
+	}
 	if (strncmp(key, "mailbox_", 8) == 0)
 		key += 8;
 	if (n->is_section || (strcmp(key, "auto") != 0 &&
@@ -80,6 +105,29 @@ mailbox_setting(struct cfg_state *st, struct cfg_node *n,
 	}
 }
 
+/* What a block says as a whole. */
+static void
+check_mailbox(struct cfg_state *st, const struct cfg_node *section,
+    struct config_mailbox *m)
+{
+	const char *text = config_multi_contradiction(m->multi);
+
+	if (*m->name == '\0' || strpbrk(m->name, "\n\r") != NULL)
+		cfg_problem(st, section, CFG_FATAL,
+		    "the mailbox block has no name, or more than a line of it");
+	if (text != NULL)
+		cfg_problem(st, section, CFG_FATAL, "mailbox %s: %s",
+		    log_text(span_of(m->name)), text);
+	if (strpbrk(m->name, "*%") == NULL)
+		return;
+	if (m->create != AUTO_NO || *m->special_use != '\0')
+		cfg_problem(st, section, CFG_NOTE, "mailbox %s: auto and "
+		    "special_use are for one mailbox, and ignored for a name "
+		    "with wildcards", log_text(span_of(m->name)));
+	m->create = AUTO_NO;
+	m->special_use = "";
+}
+
 static void
 read_mailbox(struct reading *r, struct cfg_node *section)
 {
@@ -93,13 +141,12 @@ read_mailbox(struct reading *r, struct cfg_node *section)
 		m = arena_alloc(r->st->arena, sizeof *m);
 		m->name = section->raw;
 		m->special_use = "";
+		config_multi_clear(m->multi);
 		*end = m;
 	}
 	for (struct cfg_node *n = section->first; n != NULL; n = n->next)
 		mailbox_setting(r->st, n, m);
-	if (*m->name == '\0' || strpbrk(m->name, "\n\r") != NULL)
-		cfg_problem(r->st, section, CFG_FATAL,
-		    "the mailbox block has no name, or more than a line of it");
+	check_mailbox(r->st, section, m);
 }
 
 /* ---- namespace NAME { } ---- */

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "common/config_impl.h"
+#include "common/config_multi.h"
 
 struct printing {
 	struct buf *out;
@@ -253,6 +254,16 @@ print_mailbox(struct printing *p, const struct config_mailbox *m)
 		setting(p, "auto", words[m->create]);
 	if (*m->special_use != '\0' || !p->changed_only)
 		setting(p, "special_use", m->special_use);
+	for (int i = 0; i < MULTI_COUNT; i++) {
+		struct buf value = { 0 };
+
+		if (m->multi[i] == MULTI_UNSET)
+			continue;
+		config_multi_text((enum config_multi)i, m->multi[i], &value);
+		setting(p, config_multi_name((enum config_multi)i),
+		    buf_cstr(&value));
+		buf_clear(&value);
+	}
 	end(p);
 }
 

@@ -28,6 +28,7 @@
 #include "common/log.h"
 #include "maildir/ghost.h"
 #include "maildir/mailbox_names.h"
+#include "maildir/policy_file.h"
 #include "maildir/presence.h"
 #include "maildir/state.h"
 #include "maildir/unique.h"
@@ -287,7 +288,8 @@ account_open(const struct account_place *place, struct account **account_out)
 	acc->sync = place->sync;
 	acc->wide_control = place->wide_control;
 	acc->store_batch = place->store_batch;
-	acc->ghost_max_age_us = place->ghost_max_age_ms * 1000;
+	acc->ghost_max_age = place->ghost_max_age;
+	acc->ghost_ctx = place->ghost_ctx;
 	acc->ghost_max_bytes = place->ghost_max_bytes;
 	acc->user = strdup(place->user);
 	acc->client = strdup(place->client);
@@ -419,6 +421,7 @@ account_close(struct account **account)
 	if (acc->control_fd != acc->root_fd)
 		fs_close(&acc->control_fd);
 	fs_close(&acc->root_fd);
+	policy_file_free(&acc->policy);
 	free(acc->user);
 	free(acc->client);
 	free(acc);

@@ -10,8 +10,10 @@
 #include "common/err.h"
 #include "common/span.h"
 
+struct account;
 struct db;
 struct db_txn;
+struct policy_file;
 
 /* What an account is opened with. Descriptors are taken over. */
 struct account_place {
@@ -25,7 +27,10 @@ struct account_place {
 	unsigned max_readers;	/* process limit */
 	uint64_t map_bytes;	/* address space for the state */
 	unsigned store_batch;	/* messages renamed before the OK; 0: all */
-	uint64_t ghost_max_age_ms;	/* for how long ghosts are kept; 0: not */
+	/* for how long a mailbox's ghosts are kept, in ms; 0: not. NULL: for ever */
+	uint64_t (*ghost_max_age)(void *ctx, struct account *acc,
+	    struct span storage);
+	void *ghost_ctx;
 	uint64_t ghost_max_bytes;	/* and how much of them; 0: no limit */
 	int changed_fd;		/* socket to notify, or -1 */
 	bool sweep;		/* somebody died just now: look, however lately one looked */
@@ -41,9 +46,13 @@ struct account {
 	char *user, *client;
 	bool sync, wide_control;
 	unsigned store_batch;
-	uint64_t ghost_max_age_us, ghost_max_bytes;
+	uint64_t (*ghost_max_age)(void *ctx, struct account *acc,
+	    struct span storage);
+	void *ghost_ctx;
+	uint64_t ghost_max_bytes;
 	uint64_t ghosts_seen_ms;	/* when the oldest were last looked for */
 	int changed_fd;
+	struct policy_file *policy;	/* policy_file.h; NULL: nothing was read */
 	uint64_t dev, ino;	/* of the root: the account's name towards notify */
 	mode_t dir_mode, file_mode;
 	bool must_clean;	/* keywords beyond the letters live in the state only */

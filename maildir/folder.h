@@ -213,6 +213,12 @@ enum others_how {
 	OTHERS_END,		/* they are woken, and are to end */
 };
 
+/* What is done about others in the mailbox of that storage name. */
+struct others_policy {
+	enum others_how (*how)(void *ctx, struct span name);
+	void *ctx;
+};
+
 /*
  * CREATE. Built aside and put in place by one rename. Missing parents stay
  * missing (listed as \NonExistent), as Dovecot does it.
@@ -229,12 +235,13 @@ enum err folder_delete(struct account *acc, struct span name,
     enum others_how how, uint32_t *id_out);
 
 /*
- * RENAME, inferiors included; INBOX moves its messages to the new mailbox. The
- * intent is in the state first. Errors: ERR_NOTFOUND, ERR_EXISTS, ERR_BUSY,
+ * RENAME, inferiors included; INBOX moves its messages to the new mailbox. Each
+ * mailbox that others have open is asked for what is done; one that refuses is enough.
+ * The intent is in the state first. Errors: ERR_NOTFOUND, ERR_EXISTS, ERR_BUSY,
  * ERR_CANNOT, ERR_PERM, ERR_QUOTA, ERR_IO
  */
 enum err folder_rename(struct account *acc, struct span from, struct span to,
-    enum others_how how);
+    const struct others_policy *policy);
 
 /* Whether a deleted mailbox of that name is open somewhere, and keeps the name. */
 bool folder_is_reserved(struct account *acc, struct span name);

@@ -9,6 +9,7 @@
 #include "maildir/change.h"
 #include "maildir/folder.h"
 #include "maildir/folder_keywords.h"
+#include "maildir/ghost.h"
 #include "maildir/index.h"
 #include "maildir/presence.h"
 #include "maildir/scan.h"
@@ -209,7 +210,7 @@ static void
 sweep_old(struct folder *f)
 {
 	struct account *acc = f->acc;
-	uint64_t now = clock_mono_ms(), every = acc->ghost_max_age_us / 4000;
+	uint64_t now = clock_mono_ms(), every = ghost_max_age_us(f) / 4000;
 
 	if (every > OLD_EVERY_MS)
 		every = OLD_EVERY_MS;

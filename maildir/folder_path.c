@@ -60,7 +60,7 @@ path_of_uid(const struct folder *f, uint32_t uid, struct arena *a,
 		e = path_of_record(t, f, &rec, out);
 	} else if (e == ERR_NOTFOUND &&
 	    (e = ghost_get(t, f->id, uid, &when, &rec)) == ERR_OK) {
-		if (ghost_is_over(f->acc, &when))
+		if (ghost_is_over(f, &when))
 			e = ERR_NOTFOUND;
 		*ghost_out = true;
 		out->dir_fd = f->tmp_fd;

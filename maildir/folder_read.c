@@ -144,7 +144,7 @@ folder_read(struct folder *f, const uint32_t *uids, size_t n, unsigned want,
 		} else {
 			at = 0;
 			e = ghost_get(t, f->id, uids[i], &when, &rec);
-			if (e == ERR_OK && ghost_is_over(f->acc, &when))
+			if (e == ERR_OK && ghost_is_over(f, &when))
 				e = ERR_NOTFOUND;
 			m->ghost = e == ERR_OK;
 			m->gone = e == ERR_NOTFOUND;

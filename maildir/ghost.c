@@ -53,12 +53,21 @@ struct batch {
 	struct arena a;
 };
 
+uint64_t
+ghost_max_age_us(const struct folder *f)
+{
+	struct account *acc = f->acc;
+
+	return acc->ghost_max_age == NULL ? UINT64_MAX : 1000 *
+	    acc->ghost_max_age(acc->ghost_ctx, acc, span_of(f->name));
+}
+
 bool
-ghost_is_over(const struct account *acc, const struct ghost_when *when)
+ghost_is_over(const struct folder *f, const struct ghost_when *when)
 {
 	uint64_t now = clock_us();
 
-	return when->us <= now && now - when->us >= acc->ghost_max_age_us;
+	return when->us <= now && now - when->us >= ghost_max_age_us(f);
 }
 
 /* Ghosts that every cursor has passed, or that are too old. */
@@ -87,7 +96,7 @@ find_free_ghosts(struct folder *f, struct batch *b)
 		struct record rec;
 
 		if (ghost_get(t, f->id, uid, &when, &rec) != ERR_OK ||
-		    (when.modseq > min && !ghost_is_over(f->acc, &when)))
+		    (when.modseq > min && !ghost_is_over(f, &when)))
 			continue;
 		ghost_name(uid, rec.base, name);
 		b->uid[b->n] = uid;

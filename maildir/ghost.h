@@ -23,7 +23,10 @@ struct folder;
 void ghost_name(uint32_t uid, struct span base, char out[300]);
 
 /* Whether a ghost is too old to be shown: as if it were not there. */
-bool ghost_is_over(const struct account *acc, const struct ghost_when *when);
+bool ghost_is_over(const struct folder *f, const struct ghost_when *when);
+
+/* How long ghosts of a folder are kept, in microseconds. */
+uint64_t ghost_max_age_us(const struct folder *f);
 
 /*
  * Removes ghosts that every session of the folder was told of, or that are too old:

@@ -26,7 +26,7 @@ struct rename_one {
 	struct rename_one *next;
 	struct span from, to;
 	uint32_t id;		/* by the state only */
-	bool is_open;		/* in another session */
+	enum others_how how;	/* where another session has it open */
 };
 
 /* The mailboxes that a rename touches: itself and what is below. */
@@ -82,8 +82,9 @@ check_targets(struct account *acc, const struct rename_one *list)
 /* One RENAME: what is asked for and what is found. */
 struct renaming {
 	struct span from, to;
-	enum others_how how;
+	const struct others_policy *policy;
 	struct others others;
+	bool is_refused, ends_some;
 	struct rename_one *names;	/* by the state; with ids */
 	struct arena a;
 };
@@ -127,6 +128,7 @@ meet_all(struct db_txn *t, struct account *acc, struct renaming *m)
 	enum err e = collect_names(t, m, &m->names);
 
 	m->others = (struct others){ 0 };
+	m->is_refused = m->ends_some = false;
 	for (struct rename_one *r = m->names; e == ERR_OK && r != NULL;
 	    r = r->next) {
 		struct folder_rec rec;
@@ -139,7 +141,11 @@ meet_all(struct db_txn *t, struct account *acc, struct renaming *m)
 		}
 		if (e == ERR_OK)
 			e = others_meet(t, acc, r->id, &m->a, &m->others);
-		r->is_open = m->others.n > before;
+		if (m->others.n == before)
+			continue;
+		r->how = m->policy->how(m->policy->ctx, r->from);
+		m->is_refused |= r->how == OTHERS_REFUSE;
+		m->ends_some |= r->how == OTHERS_END;
 	}
 	return e;
 }
@@ -158,7 +164,7 @@ put_intent(struct account *acc, struct renaming *m)
 	if ((e = account_write(acc, &t)) != ERR_OK)
 		return e;
 	if (m != NULL && (e = meet_all(t, acc, m)) == ERR_OK &&
-	    m->how == OTHERS_REFUSE && m->others.n > 0)
+	    m->is_refused)
 		e = ERR_BUSY;
 	if (m != NULL)
 		buf_add_span(&b, m->from);
@@ -291,7 +297,7 @@ names_settle(struct account *acc)
 enum err
 rename_finish(struct account *acc)
 {
-	struct renaming m = { .how = OTHERS_KEEP };
+	struct renaming m = { 0 };
 	struct rename_one *list;
 	struct db_txn *t;
 	struct span v;
@@ -346,7 +352,7 @@ log_renaming(struct renaming *m, enum err e)
 	else if (e == ERR_OK)
 		log_info("Mailbox renamed: %s -> %s, open in %s, %s",
 		    log_text(m->from), log_text(m->to),
-		    others_text(&m->others, &m->a), m->how == OTHERS_END ?
+		    others_text(&m->others, &m->a), m->ends_some ?
 		    "which are ended" : "which follow");
 	else if (e == ERR_BUSY && any)
 		log_info("Mailbox not renamed: %s, open in %s",
@@ -388,7 +394,8 @@ rename_inbox(struct account *acc, struct renaming *m)
 	    (e = folder_open(acc, m->to, &target)) == ERR_OK &&
 	    (e = folder_look(inbox, 0, UINT64_MAX, 1, &m->a, &all)) == ERR_OK)
 		e = change_move(inbox, all.added, all.n_added, target,
-		    m->how == OTHERS_REFUSE, false, &m->a, &moved);
+		    m->policy->how(m->policy->ctx, m->from) ==
+		    OTHERS_REFUSE, false, &m->a, &moved);
 	folder_close(&target);
 	folder_close(&inbox);
 	if (e == ERR_OK)
@@ -401,9 +408,9 @@ rename_inbox(struct account *acc, struct renaming *m)
 
 enum err
 folder_rename(struct account *acc, struct span from, struct span to,
-    enum others_how how)
+    const struct others_policy *policy)
 {
-	struct renaming m = { .from = from, .to = to, .how = how };
+	struct renaming m = { .from = from, .to = to, .policy = policy };
 	enum err e;
 
 	if ((e = name_check(to)) != ERR_OK)
@@ -416,9 +423,9 @@ folder_rename(struct account *acc, struct span from, struct span to,
 		return ERR_CANNOT;
 	e = name_is_inbox(from) ? rename_inbox(acc, &m) :
 	    rename_mailbox(acc, &m);
-	if (e == ERR_OK && how == OTHERS_END)
+	if (e == ERR_OK && m.ends_some)
 		for (struct rename_one *r = m.names; r != NULL; r = r->next)
-			if (r->is_open)
+			if (r->how == OTHERS_END)
 				account_folder_gone(acc, r->id);
 	arena_free(&m.a);
 	return e;

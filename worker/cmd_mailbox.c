@@ -82,17 +82,18 @@ follow(struct session *s, struct span from, struct span to)
 
 /* RENAME INBOX moves messages: whoever may not lose them counts too. */
 static enum others_how
-rename_how(const struct session *s, struct span from)
+rename_how(void *ctx, struct span name)
 {
-	struct policy p = policy_of(s, from);
+	struct policy p = policy_of(ctx, name);
 
-	return is_inbox(from) && policy_keeps_messages(&p) ? OTHERS_REFUSE :
+	return is_inbox(name) && policy_keeps_messages(&p) ? OTHERS_REFUSE :
 	    policy_rename(&p);
 }
 
 enum err
 cmd_rename(struct session *s, struct cursor *in, bool by_uid)
 {
+	const struct others_policy policy = { rename_how, s };
 	struct span from, to;
 	enum err e, bad_from, bad_to;
 
@@ -108,7 +109,7 @@ cmd_rename(struct session *s, struct cursor *in, bool by_uid)
 		return ERR_CANNOT;
 	if (is_inbox(to))
 		return ERR_EXISTS;
-	e = folder_rename(s->account, from, to, rename_how(s, from));
+	e = folder_rename(s->account, from, to, &policy);
 	if (e == ERR_BUSY)
 		return mailbox_in_use(s, folder_is_reserved(s->account, to) ?
 		    to : from);

@@ -146,32 +146,74 @@ namespace_separator(const struct config *cfg)
 	return namespace_inbox(cfg)->separator;
 }
 
+static bool
+is_ascii(struct span s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] > 127)
+			return false;
+	return true;
+}
+
+/* What a configuration has in UTF-8, as mailboxes have it. */
+static enum err
+to_utf7(struct span *name, struct arena *a)
+{
+	struct buf utf7 = { 0 };
+	enum err e = ERR_OK;
+
+	if (is_ascii(*name))
+		return ERR_OK;
+	if (utf7_from_utf8(*name, &utf7) == ERR_OK)
+		*name = arena_span(a, buf_span(&utf7));
+	else
+		e = ERR_CANNOT;
+	buf_clear(&utf7);
+	return e;
+}
+
 enum err
 namespace_mailbox(const struct config_namespace *ns,
     const struct config_mailbox *m, struct arena *a, struct span *storage_out)
 {
-	struct buf utf7 = { 0 };
 	struct span name = span_of(m->name);
-	bool ascii = true;
 	enum err e;
 
 	*storage_out = SPAN_NONE;
-	for (size_t i = 0; i < name.n; i++)
-		ascii = ascii && (unsigned char)name.p[i] < 128;
-	if (!ascii) {
-		if (utf7_from_utf8(name, &utf7) != ERR_OK) {
-			buf_clear(&utf7);
-			return ERR_CANNOT;
-		}
-		name = arena_span(a, buf_span(&utf7));
-		buf_clear(&utf7);
-	}
+	if ((e = to_utf7(&name, a)) != ERR_OK)
+		return e;
 	if (name_is_inbox(name)) {
 		*storage_out = SPAN("INBOX");
 		return ERR_OK;
 	}
-	e = join_levels(name, ns->separator, a, storage_out);
-	return e;
+	return join_levels(name, ns->separator, a, storage_out);
+}
+
+enum err
+namespace_pattern(const struct config_namespace *ns, struct span text,
+    struct arena *a, struct span *storage_out)
+{
+	char *p;
+	enum err e;
+
+	*storage_out = SPAN_NONE;
+	if (text.n == 0 || (e = to_utf7(&text, a)) != ERR_OK)
+		return ERR_CANNOT;
+	if (ns->separator != '.' && memchr(text.p, '.', text.n) != NULL)
+		return ERR_CANNOT;
+	if (name_is_inbox(text))
+		text = SPAN("INBOX");
+	p = arena_alloc(a, text.n + 1);
+	for (size_t i = 0; i < text.n; i++) {
+		if ((unsigned char)text.p[i] < ' ')
+			return ERR_CANNOT;
+		p[i] = text.p[i] == ns->separator ? '.' : text.p[i];
+	}
+	*storage_out = (struct span){ p, text.n };
+	/* Without wildcards it is a name, or never one. */
+	if (memchr(p, '*', text.n) != NULL || memchr(p, '%', text.n) != NULL)
+		return ERR_OK;
+	return name_check(*storage_out);
 }
 
 /* Compares without memory: LIST asks for thousands of names. */
@@ -191,14 +233,12 @@ is_mailbox(const struct config_namespace *ns, const struct config_mailbox *m,
 		if (same)
 			return true;
 	}
-	for (size_t i = 0; i < name.n; i++)
-		if ((unsigned char)name.p[i] > 127) {
-			same = namespace_mailbox(ns, m, &a, &converted) ==
-			    ERR_OK && span_eq(converted, storage);
-			arena_free(&a);
-			return same;
-		}
-	return false;
+	if (is_ascii(name))
+		return false;
+	same = namespace_mailbox(ns, m, &a, &converted) == ERR_OK &&
+	    span_eq(converted, storage);
+	arena_free(&a);
+	return same;
 }
 
 const char *

@@ -37,6 +37,14 @@ enum err namespace_mailbox(const struct config_namespace *ns,
     const struct config_mailbox *m, struct arena *a,
     struct span *storage_out);
 
+/*
+ * A pattern of mailboxes ("*", "%") as storage has names: for what the configuration
+ * or an administrator writes, UTF-8 or as clients write it, without the prefix.
+ * Errors: ERR_CANNOT: no mailbox can ever match it.
+ */
+enum err namespace_pattern(const struct config_namespace *ns,
+    struct span text, struct arena *a, struct span *storage_out);
+
 /* The separator of the inbox namespace. */
 char namespace_separator(const struct config *cfg);
 

@@ -90,16 +90,16 @@ bye_mailbox(struct session *s, const char *storage, const char *what)
 static bool
 check_mailbox(struct session *s, const struct folder_changes *c)
 {
-	struct policy p = policy_get(s);
-
 	/* Not by a DELETE of ours that lets it be kept: by another program. */
-	if (c->deleted && (p.deletion != DELETE_GHOST || c->lost)) {
+	if (c->deleted && (c->lost ||
+	    policy_get(s).deletion != DELETE_GHOST)) {
 		bye_mailbox(s, s->folder->name, "deleted");
 		return false;
 	}
 	if (c->renamed_to == NULL)
 		return true;
-	if (p.renaming == RENAME_DISCONNECT) {
+	if (policy_of(s, span_of(c->renamed_from)).renaming ==
+	    RENAME_DISCONNECT) {
 		bye_mailbox(s, c->renamed_from, "renamed");
 		return false;
 	}

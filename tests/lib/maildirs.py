@@ -1,6 +1,7 @@
 """Builds Maildirs as Dovecot and delivery agents would have left them."""
 import base64
 import os
+import pathlib
 import shutil
 
 LETTERS = {"\\answered": "R", "\\seen": "S", "\\deleted": "T",
@@ -181,6 +182,15 @@ class Maildir:
 
     def remove_folder(self, folder):
         shutil.rmtree(self.path(folder))
+
+    def set_policy(self, pattern, settings):
+        """The rule of loft-policy for a pattern, in place of the one there was."""
+        path = pathlib.Path(self.root) / "loft-policy"
+        old = path.read_text().splitlines() if path.exists() else []
+        lines = [x for x in old if x.split("\t")[0] != pattern]
+        temp = path.with_name("loft-policy.other")
+        temp.write_text("\n".join([*lines, f"{pattern}\t{settings}", ""]))
+        os.replace(temp, path)
 
     def rename_folder(self, old, new):
         os.rename(self.path(old), self.path(new))

@@ -270,6 +270,8 @@ class Player:
             self.mail.remove_folder(name)
         elif verb == "mvfolder":
             self.mail.rename_folder(name, words[2])
+        elif verb == "policy":
+            self.mail.set_policy(name, " ".join(words[2:]))
         else:
             raise Mismatch(f"no such act of another program: {verb}")
 

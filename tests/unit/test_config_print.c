@@ -75,6 +75,9 @@ printing(void **state)
 {
 	(void)state;
 	round_trip("");
+	round_trip(QUIET "namespace inbox {\ninbox = yes\nmailbox Lists/* {\n"
+	    "multiaccess_expunge = nil\nmultiaccess_ghost_max_age = 0\n}\n"
+	    "mailbox x {\nauto = create\nmultiaccess_copy = refuse\n}\n}\n");
 	round_trip(QUIET);
 	round_trip("ssl_cert = <<E\na\nEND\n\nE\nssl_key = <<E\nb\r\nE\n");
 	round_trip(QUIET "login_greeting = \" a # \\\"b\\\" 'c' \\\\ $listen "

@@ -25,11 +25,30 @@
 enum { OTHER = 1000000, MAX_AGE_MS = 60000 };
 static const uint64_t START_US = UINT64_C(2000000000000000);
 
+static enum others_how
+keep_others(void *ctx, struct span name)
+{
+	(void)ctx;
+	(void)name;
+	return OTHERS_KEEP;
+}
+
+static const struct others_policy keep = { keep_others, NULL };
+
 struct fixture {
 	char dir[64];
 	struct account *acc;
 	struct arena a;
 };
+
+static uint64_t
+max_age(void *ctx, struct account *acc, struct span storage)
+{
+	(void)ctx;
+	(void)acc;
+	(void)storage;
+	return MAX_AGE_MS;
+}
 
 static void
 open_account(struct fixture *x)
@@ -38,7 +57,7 @@ open_account(struct fixture *x)
 	    O_DIRECTORY | O_CLOEXEC), .control_fd = -1, .index_fd = -1,
 	    .user = "anna", .client = "test", .sync = false,
 	    .max_readers = 126, .map_bytes = 1 << 28, .store_batch = 3,
-	    .ghost_max_age_ms = MAX_AGE_MS, .changed_fd = -1 };
+	    .ghost_max_age = max_age, .changed_fd = -1 };
 
 	assert_int_equal(account_open(&p, &x->acc), ERR_OK);
 }
@@ -183,7 +202,7 @@ old_names_are_forgotten_after_thirty_days(void **state)
 
 	assert_int_equal(folder_create(x->acc, SPAN("one")), ERR_OK);
 	assert_int_equal(folder_rename(x->acc, SPAN("one"), SPAN("two"),
-	    OTHERS_KEEP), ERR_OK);
+	    &keep), ERR_OK);
 	clock_set(START_US + 29 * day);
 	assert_int_equal(folder_renamed_to(x->acc, SPAN("one"), &x->a, &to),
 	    ERR_OK);
@@ -229,7 +248,7 @@ of_old_names_the_latest_thousand_are_kept(void **state)
 	clock_set(START_US + 2 * RENAMED_KEPT * UINT64_C(1000000));
 	assert_int_equal(folder_create(x->acc, SPAN("one")), ERR_OK);
 	assert_int_equal(folder_rename(x->acc, SPAN("one"), SPAN("two"),
-	    OTHERS_KEEP), ERR_OK);
+	    &keep), ERR_OK);
 	assert_int_equal(count_renames(x), RENAMED_KEPT);
 	assert_int_equal(folder_renamed_to(x->acc, SPAN("one"), &x->a, &to),
 	    ERR_OK);
