@@ -414,7 +414,7 @@ username(char *b, size_t n, int id)
 static int
 writer(struct conn *c)
 {
-	return sc->idle == 2 && c->id == 0;
+	return sc->idle >= 2 && c->id == 0;
 }
 
 static void
@@ -754,6 +754,102 @@ s_idlewake(struct conn *c)
 	END;
 }
 
+/* ---- fanout: what a change costs who makes it, and when all have heard ---- */
+
+enum { FAN_STORE, FAN_APPEND, FAN_EXPUNGE, FAN_KINDS };
+
+static struct {
+	const char *name, *line;
+	uint32_t *cmd, *first, *last;
+	size_t n[3], cap[3], rounds, missed;
+} fan[FAN_KINDS] = {
+	{ .name = "store", .line = " FETCH" },
+	{ .name = "append", .line = " EXISTS" },
+	{ .name = "expunge", .line = " EXPUNGE" },
+};
+static int fan_kind;
+
+static void
+fan_hit(struct conn *c)
+{
+	int64_t us = now_us() - round_t;
+
+	if (!round_no || c->round == round_no)
+		return;
+	c->round = round_no;
+	if (++round_hit == 1)
+		add_lat(&fan[fan_kind].first, &fan[fan_kind].n[1],
+		    &fan[fan_kind].cap[1], us);
+	if ((int)round_hit == nready - 1) {
+		add_lat(&fan[fan_kind].last, &fan[fan_kind].n[2],
+		    &fan[fan_kind].cap[2], us);
+		if (timer_conn)
+			timer_at = now_us();
+	}
+}
+
+static void
+fan_idler(struct conn *c)
+{
+	switch (c->pc) {
+	case 0:
+		for (;;) {
+			WAIT(EV_UNTAG | EV_GO);
+			if (stopping)
+				break;
+			fan_hit(c);
+		}
+		put(c, "DONE\r\n", 6);
+		flush_out(c);
+		WAIT(EV_TAG);
+	}
+	conn_done(c);
+}
+
+#define PAUSE(us)                                                              \
+	do {                                                                   \
+		timer_conn = c;                                                \
+		timer_at = now_us() + (us);                                    \
+		WAIT(EV_GO);                                                   \
+	} while (0)
+
+static void
+s_fanout(struct conn *c)
+{
+	if (!writer(c)) {
+		fan_idler(c);
+		return;
+	}
+	BEGIN;
+	while (more()) {
+		fan_kind = c->a++ % FAN_KINDS;
+		if (fan_kind == FAN_EXPUNGE)
+			CMD("STORE * +FLAGS.SILENT (\\Deleted)");
+		/* The echoes of what was before are over by then. */
+		PAUSE(o.interval * 1e6);
+		issued++;
+		round_hit = 0;
+		if (fan_kind == FAN_APPEND)
+			APPEND_BEGIN(o.mailbox);
+		round_no++;
+		round_t = now_us();
+		if (fan_kind == FAN_APPEND)
+			APPEND_DATA;
+		else if (fan_kind == FAN_EXPUNGE)
+			CMD("EXPUNGE");
+		else
+			CMD("STORE * %cFLAGS.SILENT (\\Flagged)",
+			    c->a % 2 ? '+' : '-');
+		add_lat(&fan[fan_kind].cmd, &fan[fan_kind].n[0],
+		    &fan[fan_kind].cap[0], now_us() - round_t);
+		if ((int)round_hit < nready - 1)
+			PAUSE(10000000);
+		fan[fan_kind].rounds++;
+		fan[fan_kind].missed += nready - 1 - round_hit;
+	}
+	END;
+}
+
 enum { K_LOGIN, K_SELECT, K_FETCH, K_STORE, K_APPEND, K_NOOP, K_EXPUNGE };
 static const char *const kindnames[] = { "login", "select", "fetch", "store",
 	"append", "noop", "expunge" };
@@ -843,6 +939,9 @@ static const struct scenario scenarios[] = {
 	    "--conns sessions in IDLE, held --duration seconds" },
 	{ "idlewake", s_idlewake, 1, 1, 2,
 	    "one writer (--wake append|store), --conns idlers" },
+	{ "fanout", s_fanout, 1, 1, 3,
+	    "STORE, APPEND, EXPUNGE in turns by one, --conns idlers; waits "
+	    "for a line when ready" },
 	{ "mixed", s_mixed, 1, 1, 0, "a mix of all" }, { 0 }
 };
 
@@ -857,6 +956,15 @@ resume(struct conn *c, int ev)
 	c->script(c);
 }
 
+/* What tells an idler of the change of this round. */
+static void
+fan_line(struct conn *c, const char *q)
+{
+	if (sc->idle == 3 && !writer(c) && !strncasecmp(q, fan[fan_kind].line,
+	    strlen(fan[fan_kind].line)))
+		resume(c, EV_UNTAG);
+}
+
 static void
 untagged(struct conn *c)
 {
@@ -869,12 +977,16 @@ untagged(struct conn *c)
 				msgs++;
 			if (sc->idle == 2 && !strcasecmp(o.wake, "store"))
 				resume(c, EV_UNTAG);
+			fan_line(c, q);
 		} else if (!strncasecmp(q, " EXISTS", 7)) {
 			c->exists = n;
 			if (sc->idle == 2 && strcasecmp(o.wake, "store"))
 				resume(c, EV_UNTAG);
-		} else if (!strncasecmp(q, " EXPUNGE", 8) && c->exists)
+			fan_line(c, q);
+		} else if (!strncasecmp(q, " EXPUNGE", 8) && c->exists) {
 			c->exists--;
+			fan_line(c, q);
+		}
 	} else if (!strncasecmp(p, "OK [UIDNEXT ", 12))
 		c->uidnext = strtoul(p + 12, NULL, 10);
 	else if (!strncasecmp(p, "SEARCH", 6) && going)
@@ -1168,6 +1280,26 @@ pct(const uint32_t *v, size_t n, double p)
 }
 
 static void
+report_fan(void)
+{
+	static const char *const what[] = { "cmd", "first", "last" };
+
+	for (int k = 0; k < FAN_KINDS; k++) {
+		uint32_t *v[] = { fan[k].cmd, fan[k].first, fan[k].last };
+
+		printf("change=%s rounds=%zu missed=%zu", fan[k].name,
+		    fan[k].rounds, fan[k].missed);
+		for (int i = 0; i < 3; i++) {
+			qsort(v[i], fan[k].n[i], sizeof(*v[i]), cmp32);
+			printf(" %s_p50_ms=%.3f %s_p99_ms=%.3f", what[i],
+			    pct(v[i], fan[k].n[i], .5), what[i],
+			    pct(v[i], fan[k].n[i], .99));
+		}
+		printf("\n");
+	}
+}
+
+static void
 report(void)
 {
 	double el = (t_last > t_go ? t_last - t_go : 1) / 1e6;
@@ -1310,7 +1442,7 @@ main(int argc, char **argv)
 		;
 	if (!sc->name || o.conns < 1 || o.users < 1 || o.n < 1)
 		usage();
-	if (sc->idle == 2)
+	if (sc->idle >= 2)
 		o.conns++; /* the writer */
 	signal(SIGPIPE, SIG_IGN);
 	make_message();
@@ -1372,6 +1504,10 @@ main(int argc, char **argv)
 				       "ramp_s=%.3f\n",
 				    nready, nfailed, t_ramp / 1e6);
 				fflush(stdout);
+				if (sc->idle == 3)
+					(void)getchar();
+				t_deadline = o.duration ? now_us() +
+				    (int64_t)(o.duration * 1e6) : t_end;
 			}
 			for (i = 0; i < o.conns; i++)
 				if (conns[i].ready)
@@ -1402,10 +1538,12 @@ main(int argc, char **argv)
 			struct conn *c = timer_conn;
 			timer_conn = NULL;
 			resume(c, EV_GO);
-			if (sc->idle == 2 && c->phase == PH_DONE && !stopping)
+			if (sc->idle >= 2 && c->phase == PH_DONE && !stopping)
 				t_deadline = 0;
 		}
 	}
 	report();
+	if (sc->idle == 3)
+		report_fan();
 	return e_no + e_bad + e_disc + e_login + nfailed ? 1 : 0;
 }
