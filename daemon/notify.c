@@ -2,10 +2,17 @@
  * The notify role: who waits for which folder; changes are fanned out as hints.
  *
  * A worker says which folder it has selected and, when it idles, lends new/, cur/
- * and the state's directory to be watched. A change that a worker committed wakes
- * the other idlers of that folder; what happens in a lent directory wakes who lent
- * it. At most one WAKE lies unread in a worker's socket: more would say no more.
+ * and loft/ to be watched. A change that a worker committed wakes the other idlers
+ * of that folder. What happens in new/ or cur/ wakes one who lent it; the others
+ * when that one commits what it found, or soon after all the same: a worker's own
+ * renames in cur/ would wake everybody twice, and mail in new/ would have all of
+ * them take it over. At most one WAKE lies unread in a worker's socket: more would
+ * say no more.
+ *
+ * A directory that cannot be watched (the kernel's limit) is kept, tried again every
+ * POLL_MS, and its session woken then.
  */
+#include "common/clock.h"
 #include "common/config.h"
 #include "common/handover.h"
 #include "common/ipc.h"
@@ -24,18 +31,23 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { BUCKETS = 16384, WATCHES = 3 };
+enum { WATCH_NEW, WATCH_CUR, WATCH_LOFT, WATCHES };
+enum { BUCKETS = 16384, ECHO_MS = 500, POLL_MS = 2000 };
 
 struct session {
 	int fd;
 	struct ipc_folder folder;	/* folder_id 0: none */
 	struct session *next, **link;	/* in its folder's bucket */
+	struct session *put_off_next, **put_off_link;	/* woken soon, or NULL */
 	uint32_t watch[WATCHES];
+	int lent[WATCHES];		/* that could not be watched; -1 */
 };
 
 static struct config *cfg;
 static struct session *buckets[BUCKETS];
-static size_t n_sessions;
+static struct session *put_off_head;
+static uint64_t put_off_ms, poll_ms;	/* when; only while there are any */
+static size_t n_sessions, n_lent;
 static int epoll_fd = -1;
 static bool has_master = true;
 static char tag_control, tag_door, tag_watch;
@@ -93,18 +105,64 @@ link_session(struct session *s)
 }
 
 static void
+take_back(struct session *s, int i)
+{
+	if (s->lent[i] < 0)
+		return;
+	close(s->lent[i]);
+	s->lent[i] = -1;
+	n_lent--;
+}
+
+static void
 unwatch(struct session *s)
 {
 	for (int i = 0; i < WATCHES; i++) {
 		watch_remove(s->watch[i], s);
 		s->watch[i] = 0;
+		take_back(s, i);
 	}
+}
+
+static void
+watch_lent(struct session *s)
+{
+	for (int i = 0; i < WATCHES; i++)
+		if (s->lent[i] >= 0 && watch_add(s->lent[i], s,
+		    i == WATCH_LOFT, &s->watch[i]) == ERR_OK)
+			take_back(s, i);
+}
+
+static void
+not_put_off(struct session *s)
+{
+	if (s->put_off_link == NULL)
+		return;
+	*s->put_off_link = s->put_off_next;
+	if (s->put_off_next != NULL)
+		s->put_off_next->put_off_link = s->put_off_link;
+	s->put_off_link = NULL;
+}
+
+static void
+put_off(struct session *s)
+{
+	if (s->put_off_link != NULL)
+		return;
+	if (put_off_head == NULL)
+		put_off_ms = clock_mono_ms() + ECHO_MS;
+	else
+		put_off_head->put_off_link = &s->put_off_next;
+	s->put_off_next = put_off_head;
+	s->put_off_link = &put_off_head;
+	put_off_head = s;
 }
 
 static void
 session_gone(struct session *s)
 {
 	unlink_session(s);
+	not_put_off(s);
 	unwatch(s);
 	close(s->fd);
 	free(s);
@@ -116,6 +174,7 @@ wake(struct session *s)
 {
 	int unread = 0;
 
+	not_put_off(s);
 	/* What it has not read yet says the same. */
 	if (ioctl(s->fd, SIOCOUTQ, &unread) == 0 && unread > 0)
 		return;
@@ -126,24 +185,66 @@ wake(struct session *s)
 }
 
 static void
-watched_changed(void *owner)
+watched_changed(void *owner, bool first)
 {
-	wake(owner);
+	if (first)
+		wake(owner);
+	else
+		put_off(owner);
+}
+
+/* What is due: who was put off; who has to be woken because nothing watches. */
+static void
+tick(void)
+{
+	uint64_t now = clock_mono_ms();
+
+	if (put_off_head != NULL && now >= put_off_ms)
+		while (put_off_head != NULL)
+			wake(put_off_head);
+	if (n_lent == 0 || now < poll_ms)
+		return;
+	poll_ms = now + POLL_MS;
+	for (size_t i = 0; i < BUCKETS; i++)
+		for (struct session *s = buckets[i]; s != NULL; s = s->next)
+			for (int k = 0; k < WATCHES; k++)
+				if (s->lent[k] >= 0) {
+					watch_lent(s);
+					wake(s);
+					break;
+				}
+}
+
+/* Until then; -1: for as long as it takes. */
+static int
+tick_in_ms(void)
+{
+	uint64_t now = clock_mono_ms(), at = UINT64_MAX;
+
+	if (put_off_head != NULL)
+		at = put_off_ms;
+	if (n_lent > 0 && poll_ms < at)
+		at = poll_ms;
+	return at == UINT64_MAX ? -1 : at <= now ? 0 : (int)(at - now);
 }
 
 static void
 selected(struct session *s, struct ipc_message *m)
 {
 	unlink_session(s);
+	not_put_off(s);
 	unwatch(s);
 	s->folder = m->body.folder;
 	if (s->folder.folder_id == 0)
 		return;
 	link_session(s);
-	for (unsigned i = 0; i < m->n_fds && i < WATCHES; i++)
-		if (m->fd[i] >= 0 && watch_add(m->fd[i], s, &s->watch[i]) !=
-		    ERR_OK)
-			s->watch[i] = 0;
+	for (unsigned i = 0; i < m->n_fds && i < WATCHES; i++) {
+		s->lent[i] = m->fd[i];
+		m->fd[i] = -1;
+		if (n_lent++ == 0)
+			poll_ms = clock_mono_ms() + POLL_MS;
+	}
+	watch_lent(s);
 	/* What came between its last look and this watch. */
 	if ((s->folder.flags & IPC_FOLDER_IDLE) != 0)
 		wake(s);
@@ -193,6 +294,8 @@ hear_door(void)
 	if ((s = calloc(1, sizeof(*s))) == NULL)
 		fatal("no memory for another session");
 	s->fd = message.fd[0];
+	for (int i = 0; i < WATCHES; i++)
+		s->lent[i] = -1;
 	n_sessions++;
 	fcntl(s->fd, F_SETFL, O_NONBLOCK);
 	watch(s->fd, s);
@@ -233,10 +336,15 @@ notify_main(struct config *config)
 	if (watch_fd() >= 0)
 		watch(watch_fd(), &tag_watch);
 	while (has_master || n_sessions > 0) {
-		int n = epoll_wait(epoll_fd, events, 256, -1);
+		int n = epoll_wait(epoll_fd, events, 256, tick_in_ms());
 
 		if (n < 0 && errno != EINTR)
 			fatal_errno("cannot wait");
+		tick();
+		/* Before the messages: a rename comes before its commit. */
+		for (int i = 0; i < n; i++)
+			if (events[i].data.ptr == &tag_watch)
+				watch_read(watched_changed);
 		for (int i = 0; i < n; i++) {
 			void *tag = events[i].data.ptr;
 
@@ -244,9 +352,7 @@ notify_main(struct config *config)
 				hear_master();
 			else if (tag == &tag_door)
 				hear_door();
-			else if (tag == &tag_watch)
-				watch_read(watched_changed);
-			else
+			else if (tag != &tag_watch)
 				hear_session(tag);
 		}
 	}

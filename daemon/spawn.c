@@ -29,7 +29,7 @@ keep_environment(char **out)
 	static const char *const kept[] = {
 		"TZ=", "ASAN_OPTIONS=", "UBSAN_OPTIONS=", "LSAN_OPTIONS=",
 #ifdef LOFT_TEST_HOOKS
-		"LOFT_KILL=", "LOFT_NO_IDMAP=",
+		"LOFT_KILL=", "LOFT_NO_IDMAP=", "LOFT_WATCH_FAILS=",
 #endif
 	};
 

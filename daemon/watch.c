@@ -8,7 +8,6 @@
 #include "common/log.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +29,7 @@ struct directory {
 	struct directory *next;
 	int wd;
 	struct owner *owners;
+	bool all;		/* all owners are told as if first */
 	bool told;		/* in this round of watch_read */
 };
 
@@ -64,8 +64,25 @@ find(int wd)
 	return link;
 }
 
+/* The tests cannot use up the limit of a whole user. */
+static bool
+is_refused(void)
+{
+#ifdef LOFT_TEST_HOOKS
+	static int left = -1;
+	const char *n = getenv("LOFT_WATCH_FAILS");
+
+	if (left < 0)
+		left = n == NULL ? 0 : atoi(n);
+	errno = ENOSPC;
+	return left > 0 && left-- > 0;
+#else
+	return false;
+#endif
+}
+
 enum err
-watch_add(int dir_fd, void *owner, uint32_t *handle_out)
+watch_add(int dir_fd, void *owner, bool all, uint32_t *handle_out)
 {
 	static uint64_t said_ms;
 	struct directory **link;
@@ -75,14 +92,15 @@ watch_add(int dir_fd, void *owner, uint32_t *handle_out)
 	*handle_out = 0;
 	if (inotify_fd < 0)
 		return ERR_IO;
-	if (fchdir(dir_fd) == 0)
+	if (!is_refused() && fchdir(dir_fd) == 0)
 		wd = inotify_add_watch(inotify_fd, ".", EVENTS | IN_ONLYDIR);
 	if (wd < 0) {
 		uint64_t now = clock_mono_ms();
 		bool limit = errno == ENOSPC;
 
 		if (said_ms == 0 || now - said_ms > 60000) {
-			log_errno("cannot watch a folder%s", limit ? " (see "
+			log_errno("cannot watch a folder; it is looked at "
+			    "every 2 s until that works%s", limit ? " (raise "
 			    "fs.inotify.max_user_watches)" : "");
 			said_ms = now;
 		}
@@ -99,6 +117,7 @@ watch_add(int dir_fd, void *owner, uint32_t *handle_out)
 		if (*link == NULL)
 			fatal("no memory for a watch");
 		(*link)->wd = wd;
+		(*link)->all = all;
 	}
 	if ((o = calloc(1, sizeof(*o))) == NULL)
 		fatal("no memory for a watch");
@@ -133,15 +152,15 @@ watch_remove(uint32_t handle, void *owner)
 }
 
 static void
-tell(struct directory *d, void (*changed)(void *owner))
+tell(struct directory *d, void (*changed)(void *owner, bool first))
 {
 	d->told = true;
 	for (struct owner *o = d->owners; o != NULL; o = o->next)
-		changed(o->who);
+		changed(o->who, d->all || o == d->owners);
 }
 
 static void
-tell_everybody(void (*changed)(void *owner))
+tell_everybody(void (*changed)(void *owner, bool first))
 {
 	for (size_t i = 0; i < BUCKETS; i++)
 		for (struct directory *d = buckets[i]; d != NULL; d = d->next)
@@ -162,7 +181,7 @@ forget_round(const char *events, ssize_t n)
 }
 
 void
-watch_read(void (*changed)(void *owner))
+watch_read(void (*changed)(void *owner, bool first))
 {
 	static char events[65536]
 	    __attribute__((aligned(__alignof__(struct inotify_event))));

@@ -2,11 +2,10 @@
 #ifndef DAEMON_WATCH_H
 #define DAEMON_WATCH_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/err.h"
-
-struct watcher;
 
 /*
  * Opens the one inotify instance. root_fd: where the working directory is between
@@ -19,16 +18,20 @@ int watch_fd(void);
 
 /*
  * Watches a directory lent as a descriptor (which stays the caller's) on behalf of
- * `owner`; several may watch the same. Mail delivered, removed or renamed counts,
- * and commits to the files in it. *handle_out: for watch_remove, 0 on failure.
- * Errors: ERR_LIMIT the kernel's limit (logged once a minute); ERR_IO.
+ * `owner`; several may watch the same. all: each of them is told as if first. Mail
+ * delivered, removed or renamed counts, and what is written to the files in it.
+ * *handle_out: for watch_remove, 0 on failure.
+ * Errors: ERR_LIMIT the kernel's limit; ERR_IO (both logged once a minute).
  */
-enum err watch_add(int dir_fd, void *owner, uint32_t *handle_out);
+enum err watch_add(int dir_fd, void *owner, bool all, uint32_t *handle_out);
 
 /* The owner no longer wants it. 0 is nothing. */
 void watch_remove(uint32_t handle, void *owner);
 
-/* Reads what happened; calls `changed` for each owner of a directory, once. */
-void watch_read(void (*changed)(void *owner));
+/*
+ * Reads what happened; calls `changed` for each owner of a directory, once. first: of
+ * the first owner of each. After an overflow of the kernel's queue, for all there are.
+ */
+void watch_read(void (*changed)(void *owner, bool first));
 
 #endif

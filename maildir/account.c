@@ -33,7 +33,8 @@
 #include "maildir/state.h"
 #include "maildir/unique.h"
 
-enum { GATE_WAIT_MS = 10000, BOOT_MAX = 128, CLEAN_AFTER_S = 60 };
+enum { GATE_WAIT_MS = 10000, BOOT_MAX = 128, CLEAN_AFTER_S = 60,
+	CHANGED_MS = 100 };
 
 static char boot_id[48];
 static unsigned long long pid_namespace;
@@ -335,12 +336,42 @@ fail:
 	return e;
 }
 
+/* Whoever is the last to have been told of the oldest ghost sweeps. */
+static void
+write_cursor(struct account *acc)
+{
+	uint32_t id = acc->late_told.folder_id;
+	struct folder_rec r;
+	struct arena a = { 0 };
+	struct db_txn *t;
+	bool last = false;
+	enum err e;
+
+	acc->late_told.folder_id = 0;
+	if (account_write(acc, &t) != ERR_OK)
+		return;
+	e = presence_told(t, acc, id, acc->late_told.modseq,
+	    acc->late_told.read_only);
+	if (e == ERR_OK && (e = rec_get(t, id, &a, &r)) == ERR_OK) {
+		last = r.n_ghosts > 0 && !presence_is_behind(t, id, 0,
+		    r.oldest_ghost);
+		e = db_commit(&t);
+	} else {
+		db_abort(&t);
+	}
+	arena_free(&a);
+	if (e == ERR_OK && last)
+		acc->late_ghosts = id;
+}
+
 bool
 account_late_work(struct account *acc)
 {
 	uint32_t id;
 
-	if ((id = acc->late_ghosts) != 0) {
+	if (acc->late_told.folder_id != 0) {
+		write_cursor(acc);
+	} else if ((id = acc->late_ghosts) != 0) {
 		acc->late_ghosts = 0;
 		ghost_sweep(acc, id);
 	} else if ((id = acc->late_deleted) != 0) {
@@ -351,8 +382,31 @@ account_late_work(struct account *acc)
 		if (ghost_late_renames(acc, id))
 			acc->late_store = id;
 	}
-	return acc->late_ghosts != 0 || acc->late_deleted != 0 ||
-	    acc->late_store != 0;
+	return account_has_late_work(acc);
+}
+
+bool
+account_has_late_work(const struct account *acc)
+{
+	return acc->late_told.folder_id != 0 || acc->late_ghosts != 0 ||
+	    acc->late_deleted != 0 || acc->late_store != 0;
+}
+
+/*
+ * Without notify (tunnel, inetd, notify replaced): a byte into loft/changed. The
+ * daemon watches loft/ for its idle sessions, and not the state, or each of its own
+ * commits would wake all of them.
+ */
+static void
+leave_word(struct account *acc)
+{
+	int fd = openat(acc->index_fd, "loft/changed",
+	    O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	if (fd < 0)
+		return;
+	(void)!pwrite(fd, "\n", 1, 0);
+	close(fd);
 }
 
 static void
@@ -361,15 +415,37 @@ tell_notify(struct account *acc, uint32_t folder_id, uint32_t flags)
 	struct ipc_folder body = { .dev = acc->dev, .ino = acc->ino,
 		.folder_id = folder_id, .flags = flags };
 
-	if (acc->changed_fd >= 0 && ipc_send(acc->changed_fd,
+	/* A notify that died has a successor, which we meet when we select. */
+	if (acc->changed_fd < 0 || ipc_send(acc->changed_fd,
 	    MSG_FOLDER_CHANGED, &body, SPAN_NONE, NULL, 0) != ERR_OK)
-		return;
+		leave_word(acc);
 }
 
 void
+account_tell_changed(struct account *acc)
+{
+	uint32_t id = acc->changed;
+
+	acc->changed = 0;
+	if (id != 0)
+		tell_notify(acc, id, 0);
+}
+
+/*
+ * Put off, so that the client has its answer before all others are woken; but not
+ * by a command that takes its time.
+ */
+void
 account_changed(struct account *acc, uint32_t folder_id)
 {
-	tell_notify(acc, folder_id, 0);
+	uint64_t now = clock_mono_ms();
+
+	if (acc->changed != 0 && (acc->changed != folder_id ||
+	    now - acc->changed_ms >= CHANGED_MS))
+		account_tell_changed(acc);
+	if (acc->changed == 0)
+		acc->changed_ms = now;
+	acc->changed = folder_id;
 }
 
 void
@@ -404,6 +480,7 @@ account_close(struct account **account)
 	if (acc->db != NULL) {
 		while (account_late_work(acc))
 			continue;
+		account_tell_changed(acc);
 		presence_part(acc);
 		/* The last one out leaves it clean, unless it just became unclean. */
 		if (acc->marked && is_worth_cleaning(acc) &&

@@ -59,6 +59,13 @@ struct account {
 	bool marked;		/* the boot file says "unclean" for our boot */
 	/* work put off until the tagged OK is out, by folder id; 0: none */
 	uint32_t late_store, late_ghosts, late_deleted;
+	uint32_t changed;	/* that notify has not been told of */
+	uint64_t changed_ms;
+	struct {
+		uint32_t folder_id;
+		bool read_only;
+		uint64_t modseq;
+	} late_told;		/* the cursor that is to be written */
 };
 
 /*
@@ -106,5 +113,11 @@ void account_close(struct account **account);
  * when the session ends is done by account_close.
  */
 bool account_late_work(struct account *acc);
+
+/* Whether there is any. */
+bool account_has_late_work(const struct account *acc);
+
+/* Tells notify what account_changed has put off: to be called after the OK went out. */
+void account_tell_changed(struct account *acc);
 
 #endif

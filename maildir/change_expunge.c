@@ -81,17 +81,17 @@ remove_records(struct db_txn *t, struct folder *f, const uint32_t *uids,
 	struct folder_rec r;
 	struct remover m = { .t = t, .f = f, .r = &r, .removal = removal };
 	struct key k;
-	uint64_t min;
-	size_t others;
 	enum err e;
 
-	if ((e = rec_get(t, f->id, &a, &r)) != ERR_OK ||
-	    (e = presence_look(t, f->acc, f->id, &others, &min)) != ERR_OK)
+	if ((e = rec_get(t, f->id, &a, &r)) != ERR_OK)
 		goto out;
 	/* What became a ghost is one, if all others left just now. */
-	removal->ghosts |= others > 0;
+	removal->ghosts |= presence_is_behind(t, f->id, f->acc->session,
+	    UINT64_MAX);
 	removal->at = 0;
 	removal->modseq = rec_next_modseq(&r);
+	if (removal->ghosts && r.n_ghosts == 0)
+		r.oldest_ghost = removal->modseq;
 	if ((e = index_update(t, &r, uids, n, remove_one, &m)) != ERR_OK ||
 	    (e = m.e) != ERR_OK)
 		goto out;

@@ -553,12 +553,15 @@ folder_close(struct folder **folder)
 
 	if (f == NULL)
 		return;
+	if (f->acc->late_told.folder_id == f->id)
+		f->acc->late_told.folder_id = 0;
 	if (f->selected && account_write(f->acc, &t) == ERR_OK) {
 		if ((e = presence_leave(t, f->acc, f->id)) == ERR_OK &&
 		    (e = rec_get(t, f->id, &a, &r)) == ERR_OK) {
 			if (r.flags & REC_DELETED)
 				f->acc->late_deleted = f->id;
-			else if (r.n_ghosts > 0)
+			else if (r.n_ghosts > 0 && !presence_is_behind(t,
+			    f->id, 0, r.oldest_ghost))
 				f->acc->late_ghosts = f->id;
 		}
 		if (e == ERR_OK || e == ERR_NOTFOUND)

@@ -14,7 +14,7 @@
 #include "maildir/presence.h"
 #include "maildir/scan.h"
 
-enum { CURSOR_EVERY_MS = 1000, UNSYNCED_US = 1000000, OLD_EVERY_MS = 60000 };
+enum { CURSOR_EVERY_MS = 1000, UNSYNCED_US = 1000000, OLD_EVERY_MS = 1000 };
 
 void
 folder_note_own(struct folder *f, uint64_t modseq)
@@ -205,16 +205,17 @@ look_disk(struct folder *f, struct arena *a, struct db_txn **t,
 	return read_rec(f, a, t, r);
 }
 
-/* Ghosts may have become too old: now and then somebody has to look. */
+/* Ghosts may have become too old: whoever sees it sweeps. Modseqs are times. */
 static void
-sweep_old(struct folder *f)
+sweep_old(struct folder *f, const struct folder_rec *r)
 {
 	struct account *acc = f->acc;
-	uint64_t now = clock_mono_ms(), every = ghost_max_age_us(f) / 4000;
+	uint64_t now_us = clock_us(), now = clock_mono_ms();
 
-	if (every > OLD_EVERY_MS)
-		every = OLD_EVERY_MS;
-	if (acc->ghosts_seen_ms != 0 && now - acc->ghosts_seen_ms < every)
+	if (r->n_ghosts == 0 || r->oldest_ghost > now_us ||
+	    now_us - r->oldest_ghost < ghost_max_age_us(f) ||
+	    (acc->ghosts_seen_ms != 0 &&
+	    now - acc->ghosts_seen_ms < OLD_EVERY_MS))
 		return;
 	acc->ghosts_seen_ms = now;
 	acc->late_ghosts = f->id;
@@ -242,8 +243,7 @@ folder_look(struct folder *f, uint64_t told, uint64_t expunged_told,
 	out->modseq = r.modseq;
 	out->uidnext = r.synced_uidnext;
 	f->n_ghosts = r.n_ghosts;
-	if (r.n_ghosts > 0)
-		sweep_old(f);
+	sweep_old(f, &r);
 	if (!span_eq(r.name, span_of(f->name))) {
 		out->renamed_from = f->name;
 		f->name = arena_cstr(&f->arena, r.name);
@@ -269,25 +269,12 @@ void
 folder_told(struct folder *f, uint64_t expunged_told)
 {
 	uint64_t now = clock_mono_ms();
-	struct folder_rec r;
-	struct arena a = { 0 };
-	struct db_txn *t;
-	enum err e;
 
 	if (!f->selected || f->n_ghosts == 0 || expunged_told <= f->cursor ||
 	    (f->cursor_ms != 0 && now - f->cursor_ms < CURSOR_EVERY_MS))
 		return;
-	if (account_write(f->acc, &t) != ERR_OK)
-		return;
-	e = presence_enter(t, f->acc, f->id, expunged_told, f->read_only);
-	if (e == ERR_OK && (e = rec_get(t, f->id, &a, &r)) == ERR_OK)
-		e = db_commit(&t);
-	else
-		db_abort(&t);
-	arena_free(&a);
-	if (e == ERR_OK) {
-		f->cursor = expunged_told;
-		f->cursor_ms = now;
-		f->acc->late_ghosts = f->id;
-	}
+	f->acc->late_told.folder_id = f->id;
+	f->acc->late_told.read_only = f->read_only;
+	f->acc->late_told.modseq = f->cursor = expunged_told;
+	f->cursor_ms = now;
 }

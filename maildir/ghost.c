@@ -81,14 +81,13 @@ find_free_ghosts(struct folder *f, struct batch *b)
 	struct ghost_when when;
 	uint64_t min;
 	uint32_t id, uid;
-	size_t others;
 	char name[300];
 	enum err e;
 
 	b->n = 0;
 	if ((e = db_begin(f->acc->db, false, &t)) != ERR_OK)
 		return e;
-	e = presence_look(t, f->acc, f->id, &others, &min);
+	e = presence_min(t, f->id, &min);
 	if (e == ERR_OK && (e = db_cursor_open(t, T_GHOSTS, &c)) == ERR_OK)
 		e = db_seek(c, key_span(&first), &k, &v);
 	for (; e == ERR_OK && b->n < BATCH && key_get_u32_u32(k, &id, &uid) &&
@@ -104,6 +103,30 @@ find_free_ghosts(struct folder *f, struct batch *b)
 	}
 	db_cursor_close(&c);
 	db_abort(&t);
+	return e == ERR_NOTFOUND ? ERR_OK : e;
+}
+
+static enum err
+find_oldest(struct db_txn *t, uint32_t folder_id, uint64_t *modseq_out)
+{
+	struct key first = key_u32(folder_id);
+	struct db_cursor *c = NULL;
+	struct span k, v;
+	struct ghost_when when;
+	struct record rec;
+	uint32_t id, uid;
+	enum err e;
+
+	*modseq_out = UINT64_MAX;
+	if ((e = db_cursor_open(t, T_GHOSTS, &c)) != ERR_OK)
+		return e;
+	for (e = db_seek(c, key_span(&first), &k, &v); e == ERR_OK &&
+	    key_get_u32_u32(k, &id, &uid) && id == folder_id;
+	    e = db_next(c, &k, &v))
+		if (ghost_get(t, id, uid, &when, &rec) == ERR_OK &&
+		    when.modseq < *modseq_out)
+			*modseq_out = when.modseq;
+	db_cursor_close(&c);
 	return e == ERR_NOTFOUND ? ERR_OK : e;
 }
 
@@ -128,6 +151,8 @@ ghost_forget(struct folder *f, const uint32_t *uids, size_t n,
 			r.n_ghosts--;
 		e = db_del(t, T_GHOSTS, key_span(&k));
 	}
+	if (e == ERR_OK && r.n_ghosts > 0)
+		e = find_oldest(t, f->id, &r.oldest_ghost);
 	if (e == ERR_OK)
 		e = rec_put(t, &r);
 	*left_out = r.n_ghosts;
@@ -360,18 +385,16 @@ ghost_drop_folder(struct account *acc, uint32_t folder_id)
 	struct arena a = { 0 };
 	struct db_txn *t;
 	char path[64];
-	uint64_t min;
-	size_t others = 0;
-	bool done = false;
+	bool done = false, used = true;
 	enum err e;
 
 	if (db_begin(acc->db, false, &t) != ERR_OK)
 		return;
 	e = rec_get(t, folder_id, &a, &r);
 	if (e == ERR_OK)
-		e = presence_look(t, acc, folder_id, &others, &min);
+		used = presence_is_behind(t, folder_id, 0, UINT64_MAX);
 	db_abort(&t);
-	if (e != ERR_OK || !(r.flags & REC_DELETED) || min != UINT64_MAX) {
+	if (e != ERR_OK || !(r.flags & REC_DELETED) || used) {
 		arena_free(&a);
 		return;
 	}

@@ -70,8 +70,7 @@ others_reserve(struct account *acc, struct span name)
 	struct folder_rec r;
 	struct arena a = { 0 };
 	struct db_txn *t;
-	uint64_t min = UINT64_MAX;
-	size_t others;
+	bool used = false;
 	uint32_t id;
 	enum err e;
 
@@ -81,10 +80,10 @@ others_reserve(struct account *acc, struct span name)
 		return e;
 	if ((e = names_get(t, name, &id)) == ERR_OK &&
 	    (e = rec_get(t, id, &a, &r)) == ERR_OK && r.flags & REC_KEPT)
-		e = presence_look(t, acc, id, &others, &min);
+		used = presence_is_behind(t, id, 0, UINT64_MAX);
 	db_abort(&t);
 	arena_free(&a);
-	if (e == ERR_OK && min != UINT64_MAX)
+	if (used)
 		return ERR_BUSY;
 	return e == ERR_NOTFOUND ? ERR_OK : e;
 }

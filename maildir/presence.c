@@ -90,14 +90,11 @@ enum err
 presence_enter(struct db_txn *t, struct account *acc, uint32_t folder_id,
     uint64_t cursor, bool read_only)
 {
-	struct ref_rec ref = { .cursor = cursor, .read_only = read_only };
-	struct key k = key_u32_u64(folder_id, acc->session);
 	enum err e;
 
 	if ((e = put_session(t, acc, folder_id)) != ERR_OK)
 		return e;
-	return db_put(t, T_REFS, key_span(&k),
-	    (struct span){ (const char *)&ref, sizeof(ref) });
+	return presence_told(t, acc, folder_id, cursor, read_only);
 }
 
 enum err
@@ -112,33 +109,65 @@ presence_leave(struct db_txn *t, struct account *acc, uint32_t folder_id)
 }
 
 enum err
-presence_look(struct db_txn *t, const struct account *acc, uint32_t folder_id,
-    size_t *others_out, uint64_t *min_out)
+presence_told(struct db_txn *t, const struct account *acc, uint32_t folder_id,
+    uint64_t cursor, bool read_only)
+{
+	struct ref_rec ref = { .cursor = cursor, .read_only = read_only };
+	struct key k = key_u32_u64(folder_id, acc->session);
+
+	return db_put(t, T_REFS, key_span(&k),
+	    (struct span){ (const char *)&ref, sizeof(ref) });
+}
+
+/* A cursor below *modseq, the first or (all) the smallest. ERR_NOTFOUND: none is. */
+static enum err
+find_behind(struct db_txn *t, uint32_t folder_id, uint64_t except, bool all,
+    uint64_t *modseq)
 {
 	struct key first = key_u32(folder_id);
 	struct db_cursor *c = NULL;
 	struct span k, v;
 	uint32_t f;
 	uint64_t session;
+	bool found = false;
 	enum err e;
 
-	*others_out = 0;
-	*min_out = UINT64_MAX;
 	if ((e = db_cursor_open(t, T_REFS, &c)) != ERR_OK)
 		return e;
-	for (e = db_seek(c, key_span(&first), &k, &v);
-	    e == ERR_OK && key_get_u32_u64(k, &f, &session) && f == folder_id;
-	    e = db_next(c, &k, &v)) {
+	for (e = db_seek(c, key_span(&first), &k, &v); e == ERR_OK &&
+	    key_get_u32_u64(k, &f, &session) && f == folder_id &&
+	    (all || !found); e = db_next(c, &k, &v)) {
 		struct ref_rec ref;
 
-		if (v.n != sizeof(ref))
+		if (v.n != sizeof(ref) || session == except)
 			continue;
 		memcpy(&ref, v.p, sizeof(ref));
-		*others_out += session != acc->session;
-		if (ref.cursor < *min_out)
-			*min_out = ref.cursor;
+		if (ref.cursor >= *modseq)
+			continue;
+		found = true;
+		*modseq = ref.cursor;
 	}
 	db_cursor_close(&c);
+	if (e != ERR_OK && e != ERR_NOTFOUND)
+		return e;
+	return found ? ERR_OK : ERR_NOTFOUND;
+}
+
+bool
+presence_is_behind(struct db_txn *t, uint32_t folder_id, uint64_t except,
+    uint64_t modseq)
+{
+	return find_behind(t, folder_id, except, false, &modseq) !=
+	    ERR_NOTFOUND;
+}
+
+enum err
+presence_min(struct db_txn *t, uint32_t folder_id, uint64_t *min_out)
+{
+	enum err e;
+
+	*min_out = UINT64_MAX;
+	e = find_behind(t, folder_id, 0, true, min_out);
 	return e == ERR_NOTFOUND ? ERR_OK : e;
 }
 

@@ -37,12 +37,20 @@ enum err presence_enter(struct db_txn *t, struct account *acc,
 enum err presence_leave(struct db_txn *t, struct account *acc,
     uint32_t folder_id);
 
+/* Within a write transaction: our cursor on a folder that we have open moves on. */
+enum err presence_told(struct db_txn *t, const struct account *acc,
+    uint32_t folder_id, uint64_t cursor, bool read_only);
+
 /*
- * How many sessions other than ours have the folder open, and the smallest cursor
- * of all, ours included, as written (UINT64_MAX: nobody has it open).
+ * Whether a session but `except` (0: any) has the folder open and its cursor, as
+ * written, is below modseq (UINT64_MAX: whatever it is). Stops at the first, so that
+ * asking is cheap while many are behind. True when in doubt.
  */
-enum err presence_look(struct db_txn *t, const struct account *acc,
-    uint32_t folder_id, size_t *others_out, uint64_t *min_out);
+bool presence_is_behind(struct db_txn *t, uint32_t folder_id, uint64_t except,
+    uint64_t modseq);
+
+/* The smallest cursor on a folder, as written (UINT64_MAX: nobody has it open). */
+enum err presence_min(struct db_txn *t, uint32_t folder_id, uint64_t *min_out);
 
 /*
  * Removes the keys of sessions whose process is dead. At most once a second for all

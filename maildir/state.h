@@ -36,7 +36,7 @@ enum state_table {
 	T_COUNT
 };
 extern const char *const state_tables[T_COUNT];
-enum { STATE_VERSION = 2 };
+enum { STATE_VERSION = 3 };
 
 /* Key buffers: a struct, so that no caller forgets the size. */
 struct key {
@@ -80,6 +80,7 @@ struct folder_rec {
 	int64_t cur_own;		/* cur/ after our own renames (ns), else 0 */
 	int64_t keywords_mtime;
 	uint64_t scanned_us, unsynced_us;
+	uint64_t oldest_ghost;		/* modseq; with n_ghosts > 0 none is older */
 	uint32_t keywords_gen;		/* grows with every new keyword */
 	uint32_t n_new;			/* messages left in new/ (by read-only sessions) */
 	char guid[40];

@@ -19,6 +19,11 @@ enum {
 	 * then all the same. Costs a read transaction, and no network.
 	 */
 	RECHECK_MS = 30 * 1000,
+	/*
+	 * What may wait (the cursor, ghosts) waits, for each session another
+	 * time, so that a thousand that were woken at once first tell theirs.
+	 */
+	LATER_MS = 1000,
 	/* Nobody can wake us. */
 	POLL_MS = 2 * 1000,
 	/*
@@ -97,27 +102,40 @@ tell(struct session *s, uint64_t *spoke_ms)
 	return !conn_is_dead(s->conn);
 }
 
+/* What was put off, and all memory that the next wake-up can do without. */
+static void
+settle(struct session *s)
+{
+	while (!conn_has_input(s->conn) && account_late_work(s->account))
+		continue;
+	conn_release_buffers(s->conn);
+	message_trim();
+	db_release_pages(s->account->db);
+}
+
 static enum err
 wait_for_end(struct session *s)
 {
-	uint64_t spoke_ms = clock_mono_ms();
+	uint64_t now = clock_mono_ms(), spoke_ms = now, settle_ms = now;
+	uint64_t later_ms = LATER_MS + s->account->session % LATER_MS;
 
 	while (tell(s, &spoke_ms)) {
-		uint64_t silent_ms = clock_mono_ms() - spoke_ms;
-
-		if (silent_ms >= SIGN_OF_LIFE_MS) {
+		now = clock_mono_ms();
+		if (now - spoke_ms >= SIGN_OF_LIFE_MS) {
 			resp_put(s, "* OK Still here\r\n");
-			spoke_ms = clock_mono_ms();
+			spoke_ms = now;
 		}
 		conn_flush(s->conn);
-		while (!conn_has_input(s->conn) &&
-		    account_late_work(s->account))
-			continue;
-		conn_release_buffers(s->conn);
-		message_trim();
-		db_release_pages(s->account->db);
-		switch (conn_wait(s->conn, wake_fd(s),
-		    wake_fd(s) == -1 ? POLL_MS : RECHECK_MS)) {
+		account_tell_changed(s->account);
+		if (now >= settle_ms) {
+			settle(s);
+			settle_ms = now + RECHECK_MS;
+		} else if (account_has_late_work(s->account) &&
+		    settle_ms > now + later_ms) {
+			settle_ms = now + later_ms;
+		}
+		switch (conn_wait(s->conn, wake_fd(s), wake_fd(s) == -1 ?
+		    POLL_MS : (int)(settle_ms - now))) {
 		case CONN_READABLE:
 			return read_end(s);
 		case CONN_WOKEN:

@@ -42,6 +42,8 @@ struct conn {
 	uint64_t deadline_ms;
 	uint64_t bytes_in, bytes_out;
 	const char *on_stop, *on_timeout;
+	void (*blocked)(void *arg);
+	void *blocked_arg;
 	sigset_t waiting;	/* signals blocked while waiting for the client */
 	bool at_end;		/* the client will send nothing more */
 	bool dead;
@@ -169,6 +171,13 @@ die_errno(struct conn *c, int errnum)
 }
 
 void
+conn_on_block(struct conn *c, void (*blocked)(void *arg), void *arg)
+{
+	c->blocked = blocked;
+	c->blocked_arg = arg;
+}
+
+void
 conn_set_timeouts(struct conn *c, int read_ms, int write_ms)
 {
 	c->read_ms = read_ms;
@@ -226,6 +235,8 @@ wait_to_write(struct conn *c, short want)
 	uint64_t end = end_of(c->write_ms);
 	int r;
 
+	if (c->blocked != NULL)
+		c->blocked(c->blocked_arg);
 	while ((r = poll_some(&p, 1, left_ms(end), NULL)) == -1 &&
 	    errno == EINTR)
 		;

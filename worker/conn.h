@@ -75,6 +75,9 @@ const char *conn_death(const struct conn *c);
 /* Marks it dead. */
 void conn_kill(struct conn *c, const char *why);
 
+/* Called whenever it has to wait for a client that does not take what it is sent. */
+void conn_on_block(struct conn *c, void (*blocked)(void *arg), void *arg);
+
 /* Deadlines in milliseconds, -1: none. */
 void conn_set_timeouts(struct conn *c, int read_ms, int write_ms);
 /* No read waits beyond this moment (clock_mono_ms), 0: none. For the time to log in. */

@@ -179,9 +179,11 @@ finish(struct session *s, const struct request *q, enum err e,
 		/* The client need not wait for what was put off. */
 		while (!conn_has_input(s->conn)) {
 			conn_flush(s->conn);
+			account_tell_changed(s->account);
 			if (!account_late_work(s->account))
 				break;
 		}
+		account_tell_changed(s->account);
 	}
 	if (secret && s->input.text.p != NULL)
 		secret_wipe(s->input.text.p, s->input.text.n);

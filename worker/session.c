@@ -278,6 +278,16 @@ make_mailbox(struct session *s, const struct config_namespace *ns,
 		    log_text(name));
 }
 
+/* Others do not wait for a client that does not read. */
+static void
+blocked(void *arg)
+{
+	struct session *s = arg;
+
+	if (s->account != NULL)
+		account_tell_changed(s->account);
+}
+
 void
 session_logged_in(struct session *s, const char *user, struct account *account)
 {
@@ -286,6 +296,7 @@ session_logged_in(struct session *s, const char *user, struct account *account)
 	char prefix[200];
 
 	s->account = account;
+	conn_on_block(s->conn, blocked, s);
 	s->user = strdup(user);
 	if (s->user == NULL)
 		fatal("no memory for a name");

@@ -80,10 +80,10 @@ wake_connect(int *fd_out)
 }
 
 static int
-state_directory(void)
+open_directory(const char *path)
 {
 	/* The working directory is the index directory (account_open). */
-	return open("loft/state", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
 static enum err
@@ -92,7 +92,7 @@ send_select(struct session *s)
 	struct ipc_folder m = { 0 };
 	int fds[3];
 	unsigned n = 0;
-	int state = -1;
+	int loft = -1;
 	enum err e;
 
 	m.dev = s->account->dev;
@@ -103,13 +103,14 @@ send_select(struct session *s)
 			m.flags = IPC_FOLDER_IDLE;
 			fds[n++] = s->folder->new_fd;
 			fds[n++] = s->folder->cur_fd;
-			if ((state = state_directory()) >= 0)
-				fds[n++] = state;
+			/* Sessions without notify announce themselves there. */
+			if ((loft = open_directory("loft")) >= 0)
+				fds[n++] = loft;
 		}
 	}
 	e = ipc_send(s->notify_fd, MSG_FOLDER_SELECT, &m, SPAN_NONE, fds, n);
-	if (state >= 0)
-		close(state);
+	if (loft >= 0)
+		close(loft);
 	return e;
 }
 
@@ -171,7 +172,7 @@ watch_alone(struct session *s, bool on)
 	}
 	if (!on || s->folder == NULL)
 		return;
-	state = state_directory();
+	state = open_directory("loft/state");
 	w->watch[0] = watch(w, s->folder->new_fd, IN_CREATE | IN_MOVE);
 	w->watch[1] = watch(w, s->folder->cur_fd,
 	    IN_CREATE | IN_MOVE | IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF);
