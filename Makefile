@@ -36,7 +36,7 @@ all: $(PROGRAMS)
 $B/loft-worker: $(call obj,worker/main.c) $B/libworker.a $B/libmaildir.a $B/libcommon.a
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 $B/loftd: $(call obj,daemon/main.c) $B/libdaemon.a $B/libcommon.a
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) $(crypt_LIBS)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) $(crypt_LIBS) $(pam_LIBS)
 $B/loftctl: $(call obj,daemon/ctl.c) $B/libdaemon.a $B/libcommon.a
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) $(crypt_LIBS)
 
@@ -67,9 +67,9 @@ $B/%.o: %.c config.h
 # tests/fuzz/fuzz_NAME.c (`make fuzz` sets the compiler).
 ARCHIVES = $B/libworker.a $B/libdaemon.a $B/libmaildir.a $B/libcommon.a
 $(UNIT): $B/tests/unit/%: $B/tests/unit/%.o $(ARCHIVES)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) $(crypt_LIBS) -lcmocka
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) $(crypt_LIBS) $(pam_LIBS) -lcmocka
 $(FUZZ): $B/tests/fuzz/%: $B/tests/fuzz/%.o $(ARCHIVES)
-	$(CC) $(CFLAGS) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS) $(crypt_LIBS)
+	$(CC) $(CFLAGS) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS) $(crypt_LIBS) $(pam_LIBS)
 unit: $(UNIT)
 fuzzers: $(FUZZ)
 

@@ -38,8 +38,9 @@ enum config_multi {
 struct config_passdb {
 	struct config_passdb *next;
 	const char *name;	/* section name, "" none */
-	const char *driver;	/* "passwd-file", "static" */
+	const char *driver;	/* "passwd-file", "static", "passwd", "shadow", "pam" */
 	const char *path;	/* passwd-file, with %variables; else NULL */
+	const char *service;	/* pam, with %variables; else NULL */
 	const char *scheme;	/* default password scheme, upper case */
 	const char *username_format;	/* "%u" unless configured */
 	const char *password;	/* static; NULL with nopassword */
@@ -50,11 +51,11 @@ struct config_passdb {
 struct config_userdb {
 	struct config_userdb *next;
 	const char *name;	/* section name, "" none */
-	const char *driver;	/* "passwd-file", "static" */
+	const char *driver;	/* "passwd-file", "static", "passwd", "prefetch" */
 	const char *path;	/* passwd-file, with %variables; else NULL */
 	const char *username_format;	/* "%u" unless configured */
 	/*
-	 * static: what it answers. passwd-file: for users of whom the file does
+	 * static: what it answers. Others: for users of whom they do
 	 * not say it. May hold %variables; NULL: not given.
 	 */
 	const char *uid, *gid, *home, *mail;

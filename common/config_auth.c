@@ -12,13 +12,13 @@ struct block {
 	const char *driver;
 	struct cfg_node *driver_at;
 	struct cfg_node *args_at, *path_at;
-	const char *args, *path;
+	const char *args, *path, *service;
 	struct config_passdb *p;	/* one of the two */
 	struct config_userdb *u;
 	const char *mail_driver, *mail_path;	/* 2.4 userdb fields */
 };
 
-/* Without "passdb_" and "static_", which 2.4 lets one leave out. */
+/* Without "passdb_", "static_" and "pam_", which 2.4 lets one leave out. */
 static const char *
 short_key(const struct block *b, const char *key)
 {
@@ -28,6 +28,8 @@ short_key(const struct block *b, const char *key)
 		key += n + 1;
 	if (strncmp(key, "static_", 7) == 0)
 		key += 7;
+	else if (strncmp(key, "pam_", 4) == 0)
+		key += 4;
 	return key;
 }
 
@@ -171,6 +173,31 @@ file_args(struct block *b)
 		b->path = arena_cstr(b->st->arena, rest);
 }
 
+/*
+ * pam: "session=yes max_requests=10 service"; passwd, shadow: "blocking=no". What the
+ * words say is Dovecot's own affair, but for the service.
+ */
+static void
+system_args(struct block *b)
+{
+	struct span rest = span_of(b->args), w;
+
+	while (rest.p != NULL) {
+		w = span_trim(span_cut(&rest, ' '));
+		if (w.n == 0)
+			continue;
+		if (span_find(w, '=') < w.n || *w.p == '-')
+			ignored_field(b, b->args_at, arena_cstr(b->st->arena,
+			    w));
+		else if (strcmp(b->driver, "pam") == 0)
+			b->service = span_eq(w, SPAN("*")) ? "%s" :
+			    arena_cstr(b->st->arena, w);
+		else
+			bad_field(b, b->args_at, "args", "this driver takes no "
+			    "such word");
+	}
+}
+
 static void
 fields_of(struct block *b, struct cfg_node *section)
 {
@@ -206,6 +233,9 @@ common_setting(struct block *b, struct cfg_node *n, const char *key,
 	} else if (strcmp(key, "passwd_file_path") == 0) {
 		b->path = value;
 		b->path_at = n;
+	} else if (strcmp(key, "service_name") == 0 &&
+	    strcmp(b->driver, "pam") == 0) {
+		b->service = value;
 	} else if (strcmp(key, "auth_username_format") == 0 ||
 	    strcmp(key, "username_format") == 0 ||
 	    strcmp(key, "passwd_file_username_format") == 0) {
@@ -289,19 +319,22 @@ find_driver(struct block *b)
 static bool
 check_driver(struct block *b)
 {
-	if (strcmp(b->driver, "passwd-file") == 0 ||
-	    strcmp(b->driver, "static") == 0)
+	const char *words = b->p != NULL ?
+	    "passwd-file, static, pam, shadow and passwd" :
+	    "passwd-file, static, passwd and prefetch";
+
+	if (cfg_word_index(b->p != NULL ? "passwd-file|static|pam|shadow|passwd"
+	    : "passwd-file|static|passwd|prefetch", b->driver) >= 0)
 		return true;
 	if (*b->driver == '\0')
 		cfg_problem(b->st, b->section, CFG_FATAL, "%s without a "
-		    "driver; Loft has passwd-file and static", b->kind);
+		    "driver; Loft has %s", b->kind, words);
 	else
 		cfg_problem(b->st, b->driver_at, CFG_FATAL, "%s driver %s is "
 		    "not supported yet, so that its users could not log in; "
-		    "Loft has passwd-file and static: export the users into a "
-		    "passwd-file, or remove this %s if nobody needs "
-		    "it", b->kind,
-		    log_text(span_of(b->driver)), b->kind);
+		    "Loft has %s: export the users into a passwd-file, or "
+		    "remove this %s if nobody needs it", b->kind,
+		    log_text(span_of(b->driver)), words, b->kind);
 	return false;
 }
 
@@ -311,7 +344,7 @@ check_path(struct block *b)
 	const struct cfg_node *at = b->path_at != NULL ? b->path_at :
 	    b->args_at != NULL ? b->args_at : b->section;
 
-	if (strcmp(b->driver, "static") == 0)
+	if (strcmp(b->driver, "passwd-file") != 0)
 		return;
 	if (b->path == NULL || *b->path == '\0')
 		cfg_problem(b->st, at, CFG_FATAL, "%s passwd-file: the path of "
@@ -331,8 +364,10 @@ read_block(struct block *b)
 		block_setting(b, n);
 	if (b->args != NULL && strcmp(b->driver, "static") == 0)
 		field_words(b, b->args_at, b->args);
-	else if (b->args != NULL)
+	else if (b->args != NULL && strcmp(b->driver, "passwd-file") == 0)
 		file_args(b);
+	else if (b->args != NULL)
+		system_args(b);
 	check_path(b);
 	return true;
 }
@@ -366,6 +401,9 @@ cfg_apply_passdb(struct cfg_state *st, struct cfg_node *section)
 	if (!read_block(&b))
 		return;
 	p->path = b.path;
+	if (strcmp(p->driver, "pam") == 0)
+		p->service = b.service != NULL && *b.service != '\0' ?
+		    b.service : "dovecot";
 	p->scheme = upper(st->arena, p->scheme);
 	if (strcmp(p->driver, "static") == 0 && p->password == NULL &&
 	    !p->nopassword)

@@ -216,6 +216,7 @@ print_passdb(struct printing *p, const struct config_passdb *d)
 	setting(p, "default_password_scheme", d->scheme);
 	setting(p, "username_format", d->username_format);
 	setting_if(p, "passwd_file_path", d->path);
+	setting_if(p, "service_name", d->service);
 	if (d->password != NULL && p->secrets)
 		setting(p, "password", d->password);
 	else if (d->password != NULL)
@@ -234,7 +235,8 @@ print_userdb(struct printing *p, const struct config_userdb *d)
 	setting(p, "driver", d->driver);
 	setting(p, "username_format", d->username_format);
 	setting_if(p, "passwd_file_path", d->path);
-	begin(p, d->path == NULL ? "fields" : "default_fields", "");
+	begin(p, strcmp(d->driver, "static") == 0 ? "fields" :
+	    "default_fields", "");
 	setting_if(p, "uid", d->uid);
 	setting_if(p, "gid", d->gid);
 	setting_if(p, "home", d->home);

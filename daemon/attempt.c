@@ -139,7 +139,7 @@ attempt_forget(struct attempt *t)
 	arena_free(&t->arena);
 	t->tried = t->user = t->session = t->remote = t->local = NULL;
 	t->mechanism = NULL;
-	t->stored = t->extra = SPAN_NONE;
+	t->stored = t->extra = t->question = SPAN_NONE;
 }
 
 void

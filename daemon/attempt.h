@@ -20,6 +20,8 @@ enum attempt_phase {
 	PHASE_IDLE,		/* nothing was asked, or it failed */
 	PHASE_SASL,		/* a challenge is out */
 	PHASE_VERIFYING,	/* a helper computes */
+	PHASE_ASKING,		/* the system is asked about the password */
+	PHASE_LOOKING,		/* and about the user */
 	PHASE_OPENING,		/* home opens the account */
 	PHASE_DELAY,		/* the failure is kept back */
 	PHASE_SESSION,		/* logged in; the socket stays as long as the session */
@@ -49,7 +51,8 @@ struct attempt {
 	bool tls;
 	const char *tried;		/* the name as it came */
 	const char *user;		/* normalised */
-	unsigned passdb;		/* number of the one that is asked */
+	unsigned passdb, userdb;	/* numbers of those that are asked */
+	struct span question;		/* for the system, without the password */
 	struct span stored;		/* what its password is compared with */
 	struct span extra;		/* fields of its entry */
 	bool temporary;			/* a passdb could not be asked */

@@ -24,7 +24,9 @@
 #include <unistd.h>
 
 enum {
-	HELPERS = 2,
+	HASHERS = 2,
+	ASKERS = 4,		/* each waits for the system as long as that takes */
+	HELPERS = HASHERS + ASKERS,
 	/* What an event is about that no attempt's id stands for. */
 	TAG_CONTROL = 1, TAG_DOOR, TAG_PEER, TAG_HELPER,
 };
@@ -36,8 +38,9 @@ struct helper {
 
 struct config *auth_cfg;
 
-static struct helper helpers[HELPERS];
-static struct attempt_list queue;	/* for a helper */
+static struct helper helpers[HELPERS];	/* HASHERS, then ASKERS (fd -1: none) */
+static struct attempt_list queue;	/* for a hasher */
+static struct attempt_list questions;	/* for an asker */
 static struct attempt_list delayed;	/* by due_ms */
 static int epoll_fd = -1;
 static struct ipc_message message;
@@ -119,44 +122,75 @@ challenge(struct attempt *t, struct span text)
 
 /* ---- helpers ---- */
 
+/* Password and what it is compared with, or a question and the password. */
+static enum err
+send_work(struct helper *h, struct attempt *t)
+{
+	bool asks = t->phase != PHASE_VERIFYING;
+	struct ipc_verify v = { .id = t->id };
+	struct buf tail = { .secret = true };
+	enum err e;
+
+	v.password_bytes = t->phase == PHASE_LOOKING ? 0 :
+	    (uint32_t)t->sasl.password.n;
+	if (asks)
+		buf_add_span(&tail, t->question);
+	buf_add_span(&tail, (struct span){ t->sasl.password.p,
+	    v.password_bytes });
+	if (!asks)
+		buf_add_span(&tail, t->stored);
+	e = tail.n > 16384 ? ERR_LIMIT : ipc_send(h->fd, asks ?
+	    MSG_ASK_SYSTEM : MSG_VERIFY, &v, buf_span(&tail), NULL, 0);
+	buf_clear(&tail);
+	if (e != ERR_OK && e != ERR_LIMIT)
+		fatal("a helper for passwords died");
+	if (e == ERR_OK)
+		h->id = t->id;
+	return e;
+}
+
+static void
+feed(struct attempt_list *list, int first, int end)
+{
+	for (int i = first; i < end && list->first != NULL; i++) {
+		struct attempt *t = list->first;
+
+		if (helpers[i].id != 0 || helpers[i].fd < 0)
+			continue;
+		attempt_dequeue(t);
+		if (send_work(&helpers[i], t) == ERR_OK)
+			continue;
+		/* Longer than any password. */
+		if (t->phase == PHASE_VERIFYING)
+			auth_verified(t, ERR_AUTH);
+		else
+			auth_system_says(t, ERR_AUTH, SPAN_NONE);
+	}
+}
+
 static void
 feed_helpers(void)
 {
-	for (int i = 0; i < HELPERS && queue.first != NULL; i++) {
-		struct attempt *t = queue.first;
-		struct ipc_verify v = { .id = t->id };
-		struct buf tail = { .secret = true };
-
-		if (helpers[i].id != 0)
-			continue;
-		attempt_dequeue(t);
-		v.password_bytes = (uint32_t)t->sasl.password.n;
-		buf_add_span(&tail, buf_span(&t->sasl.password));
-		buf_add_span(&tail, t->stored);
-		if (tail.n > 16384) {
-			buf_clear(&tail);
-			auth_verified(t, ERR_AUTH);
-			continue;
-		}
-		if (ipc_send(helpers[i].fd, MSG_VERIFY, &v, buf_span(&tail),
-		    NULL, 0) != ERR_OK)
-			fatal("a helper for passwords died");
-		buf_clear(&tail);
-		helpers[i].id = t->id;
-	}
+	feed(&queue, 0, HASHERS);
+	feed(&questions, HASHERS, HELPERS);
 }
 
 static void
 hear_helper(struct helper *h)
 {
 	struct attempt *t;
+	enum err result;
 
 	if (ipc_receive(h->fd, ROLE_HELPER, ROLE_AUTH, &message) != ERR_OK)
 		fatal("a helper for passwords died");
 	h->id = 0;
 	t = attempt_by_id(message.body.verify.id);
+	result = (enum err)message.body.verify.result;
 	if (t != NULL && t->phase == PHASE_VERIFYING)
-		auth_verified(t, (enum err)message.body.verify.result);
+		auth_verified(t, result);
+	else if (t != NULL && (t->phase == PHASE_ASKING ||
+	    t->phase == PHASE_LOOKING))
+		auth_system_says(t, result, message.tail);
 	feed_helpers();
 }
 
@@ -171,6 +205,30 @@ auth_verify(struct attempt *t)
 	}
 	auth_verified(t, password_verify(t->stored, "PLAIN", span_of(t->user),
 	    buf_span(&t->sasl.password)));
+}
+
+void
+auth_ask_system(struct attempt *t, const char *what, const char *service)
+{
+	const char *texts[] = { what, service, t->user, t->remote };
+	struct buf question = { 0 };
+
+	t->phase = strcmp(what, "userdb") == 0 ? PHASE_LOOKING : PHASE_ASKING;
+	if (helpers[HASHERS].fd < 0) {
+		log_error("%s: the system can be asked only after a restart, "
+		    "because loftd was started without such a passdb or userdb",
+		    what);
+		auth_system_says(t, ERR_UNAVAIL, SPAN_NONE);
+		return;
+	}
+	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
+		buf_adds(&question, texts[i]);
+		buf_addc(&question, '\0');
+	}
+	t->question = arena_span(&t->arena, buf_span(&question));
+	buf_clear(&question);
+	attempt_enqueue(&questions, t, questions.last);
+	feed_helpers();
 }
 
 /* ---- workers ---- */
@@ -420,8 +478,13 @@ auth_main(struct config *cfg)
 	auth_cfg = cfg;
 	privs_allow_files(65536);
 	warm_up();
-	for (int i = 0; i < HELPERS; i++)
+	for (int i = 0; i < HASHERS; i++)
 		auth_helper_start(cfg, &helpers[i].fd);
+	for (int i = HASHERS; i < HELPERS; i++) {
+		helpers[i].fd = -1;
+		if (auth_needs_system(cfg))
+			auth_system_start(&helpers[i].fd);
+	}
 	if (role_confine(cfg, "auth") != ERR_OK)
 		return 75;
 	if ((epoll_fd = epoll_create1(EPOLL_CLOEXEC)) < 0)
@@ -430,7 +493,8 @@ auth_main(struct config *cfg)
 	auth_watch(FD_DOOR, TAG_DOOR);
 	auth_home_use(FD_PEER, TAG_PEER);
 	for (int i = 0; i < HELPERS; i++)
-		auth_watch(helpers[i].fd, TAG_HELPER + (uint64_t)i);
+		if (helpers[i].fd >= 0)
+			auth_watch(helpers[i].fd, TAG_HELPER + (uint64_t)i);
 	for (;;) {
 		int n = epoll_wait(epoll_fd, events, 64, timeout_ms());
 

@@ -25,13 +25,25 @@ void auth_unwatch(int fd);
 /* A slow password goes to a helper; auth_verified comes later. */
 void auth_verify(struct attempt *t);
 
+/*
+ * Asks the system ("passwd", "shadow", "pam" with its service, "userdb"); what it says
+ * comes to auth_system_says.
+ */
+void auth_ask_system(struct attempt *t, const char *what, const char *service);
+
 /* ---- auth_check.c ---- */
+
+/* Whether a passdb or userdb is one that the system has to be asked for. */
+bool auth_needs_system(const struct config *cfg);
 
 /* User and password are known: goes on until a passdb agrees, or none is left. */
 void auth_check(struct attempt *t);
 
 /* What a helper found (ERR_OK, ERR_AUTH, ...) for the passdb that is asked. */
 void auth_verified(struct attempt *t, enum err result);
+
+/* The same of the system, about a password or (found: uid, gid, home) a user. */
+void auth_system_says(struct attempt *t, enum err result, struct span found);
 
 /* ---- auth_home.c ---- */
 
@@ -58,5 +70,23 @@ void auth_home_hear(void);
 
 /* Starts a process that computes slow hashes; *fd_out leads to it. Fatal on failure. */
 void auth_helper_start(const struct config *cfg, int *fd_out);
+
+/* ---- auth_system.c ---- */
+
+struct auth_question {
+	const char *what, *service, *user, *remote;
+	const char *password;
+};
+
+/* Starts a process that asks the system; *fd_out leads to it. Fatal on failure. */
+void auth_system_start(int *fd_out);
+
+/* ---- auth_pam.c ---- */
+
+/*
+ * Authentication and account management of the question's service. Errors: ERR_AUTH
+ * wrong, expired or not allowed; ERR_NOTFOUND; ERR_UNAVAIL PAM cannot say (logged).
+ */
+enum err auth_pam_ask(const struct auth_question *q);
 
 #endif

@@ -63,6 +63,28 @@ normalise(struct attempt *t)
 
 /* ---- passdb ---- */
 
+/* Drivers of whose users only the system knows. */
+static bool
+is_of_system(const char *driver)
+{
+	return strcmp(driver, "pam") == 0 || strcmp(driver, "shadow") == 0 ||
+	    strcmp(driver, "passwd") == 0;
+}
+
+bool
+auth_needs_system(const struct config *cfg)
+{
+	for (const struct config_passdb *p = cfg->passdb; p != NULL;
+	    p = p->next)
+		if (is_of_system(p->driver))
+			return true;
+	for (const struct config_userdb *u = cfg->userdb; u != NULL;
+	    u = u->next)
+		if (is_of_system(u->driver))
+			return true;
+	return false;
+}
+
 static const struct config_passdb *
 passdb_at(unsigned number)
 {
@@ -193,15 +215,29 @@ own(struct attempt *t, struct span s)
 	return s.n == 0 ? NULL : arena_cstr(&t->arena, s);
 }
 
+/* What a passdb's fields or a passwd-file's say of the user ("userdb_home=..."). */
+static void
+take_fields(struct attempt *t, struct span extra, struct identity *id)
+{
+	struct span value;
+
+	if (auth_extra(extra, "userdb_mail", &value))
+		id->mail = own(t, value);
+	if (auth_extra(extra, "userdb_home", &value))
+		id->home = own(t, value);
+	if (auth_extra(extra, "userdb_uid", &value))
+		id->uid = own(t, value);
+	if (auth_extra(extra, "userdb_gid", &value))
+		id->gid = own(t, value);
+}
+
 static enum err
 ask_userdb(struct attempt *t, const struct config_userdb *u,
     struct identity *id)
 {
 	struct auth_entry entry;
-	struct span value;
 	enum err e;
 
-	*id = (struct identity){ 0 };
 	if (strcmp(u->driver, "passwd-file") == 0) {
 		if ((e = find_entry(t, u->path, u->username_format, false,
 		    &entry)) != ERR_OK)
@@ -209,50 +245,98 @@ ask_userdb(struct attempt *t, const struct config_userdb *u,
 		id->uid = own(t, entry.uid);
 		id->gid = own(t, entry.gid);
 		id->home = own(t, entry.home);
-		if (auth_extra(entry.extra, "userdb_mail", &value))
-			id->mail = own(t, value);
-		if (auth_extra(entry.extra, "userdb_home", &value))
-			id->home = own(t, value);
-		if (auth_extra(entry.extra, "userdb_uid", &value))
-			id->uid = own(t, value);
-		if (auth_extra(entry.extra, "userdb_gid", &value))
-			id->gid = own(t, value);
+		take_fields(t, entry.extra, id);
+	} else if (strcmp(u->driver, "prefetch") == 0) {
+		take_fields(t, t->extra, id);
+		if (id->uid == NULL && id->home == NULL && id->mail == NULL)
+			return ERR_NOTFOUND;
 	}
-	if ((e = fill(t, u->home, NULL, &id->home)) != ERR_OK ||
-	    (e = fill(t, u->uid, id->home, &id->uid)) != ERR_OK ||
-	    (e = fill(t, u->gid, id->home, &id->gid)) != ERR_OK)
+	return ERR_OK;
+}
+
+static const struct config_userdb *
+userdb_at(unsigned number)
+{
+	const struct config_userdb *u = auth_cfg->userdb;
+
+	while (u != NULL && number-- > 0)
+		u = u->next;
+	return u;
+}
+
+/* The answer of a userdb, with what the configuration adds to it. */
+static enum err
+complete(struct attempt *t, const struct config_userdb *u,
+    struct identity *id)
+{
+	if (u != NULL && (fill(t, u->home, NULL, &id->home) != ERR_OK ||
+	    fill(t, u->uid, id->home, &id->uid) != ERR_OK ||
+	    fill(t, u->gid, id->home, &id->gid) != ERR_OK))
 		return ERR_UNAVAIL;
 	/* A mail location is expanded where it is taken apart (home). */
-	if (id->mail == NULL)
+	if (u != NULL && id->mail == NULL)
 		id->mail = u->mail;
+	if (fill(t, auth_cfg->mail_home, NULL, &id->home) != ERR_OK ||
+	    fill(t, auth_cfg->mail_uid, id->home, &id->uid) != ERR_OK ||
+	    fill(t, auth_cfg->mail_gid, id->home, &id->gid) != ERR_OK)
+		return ERR_UNAVAIL;
 	return ERR_OK;
 }
 
 static void
-look_up_user(struct attempt *t)
+open_user(struct attempt *t, enum err e, const struct config_userdb *u,
+    struct identity *id)
 {
-	struct identity id = { 0 };
-	enum err e = auth_cfg->userdb == NULL ? ERR_OK : ERR_NOTFOUND;
-
-	for (const struct config_userdb *u = auth_cfg->userdb;
-	    u != NULL && e == ERR_NOTFOUND; u = u->next) {
-		e = ask_userdb(t, u, &id);
-		if (e == ERR_NOTFOUND)
-			say(t, u->driver, "unknown user in userdb");
-	}
-	if (e == ERR_OK && (fill(t, auth_cfg->mail_home, NULL, &id.home) !=
-	    ERR_OK || fill(t, auth_cfg->mail_uid, id.home, &id.uid) !=
-	    ERR_OK || fill(t, auth_cfg->mail_gid, id.home, &id.gid) != ERR_OK))
-		e = ERR_UNAVAIL;
+	if (e == ERR_OK)
+		e = complete(t, u, id);
 	if (e != ERR_OK) {
 		say(t, "userdb", "the password was right, but no userdb says "
 		    "who the user is");
 		auth_fail(t, FAILURE_TEMPORARY);
 		return;
 	}
-	auth_open_account(t, id.uid == NULL ? "" : id.uid,
-	    id.gid == NULL ? "" : id.gid, id.home == NULL ? "" : id.home,
-	    id.mail == NULL ? "" : id.mail);
+	auth_open_account(t, id->uid == NULL ? "" : id->uid,
+	    id->gid == NULL ? "" : id->gid, id->home == NULL ? "" : id->home,
+	    id->mail == NULL ? "" : id->mail);
+}
+
+/* Asks the userdbs from t->userdb on. */
+static void
+look_up_user(struct attempt *t)
+{
+	const struct config_userdb *u;
+	struct identity id = { 0 };
+	enum err e = auth_cfg->userdb == NULL ? ERR_OK : ERR_NOTFOUND;
+
+	for (; (u = userdb_at(t->userdb)) != NULL; t->userdb++) {
+		if (strcmp(u->driver, "passwd") == 0) {
+			auth_ask_system(t, "userdb", "");
+			return;
+		}
+		id = (struct identity){ 0 };
+		if ((e = ask_userdb(t, u, &id)) != ERR_NOTFOUND)
+			break;
+		say(t, u->driver, "unknown user in userdb");
+	}
+	open_user(t, e, u, &id);
+}
+
+/* The system's answer to "userdb". */
+static void
+found_user(struct attempt *t, enum err result, struct span found)
+{
+	struct identity id = { 0 };
+
+	if (result == ERR_NOTFOUND) {
+		say(t, "passwd", "unknown user in userdb");
+		t->userdb++;
+		look_up_user(t);
+		return;
+	}
+	id.uid = own(t, span_of(ipc_text(&found)));
+	id.gid = own(t, span_of(ipc_text(&found)));
+	id.home = own(t, span_of(ipc_text(&found)));
+	open_user(t, result, userdb_at(t->userdb), &id);
 }
 
 /* ---- the way ---- */
@@ -283,6 +367,7 @@ agreed(struct attempt *t, const struct config_passdb *p)
 		auth_fail(t, FAILURE_PASSWORD);
 		return;
 	}
+	t->userdb = 0;
 	look_up_user(t);
 }
 
@@ -321,6 +406,53 @@ auth_verified(struct attempt *t, enum err result)
 	next_passdb(t);
 }
 
+void
+auth_system_says(struct attempt *t, enum err result, struct span found)
+{
+	const struct config_passdb *p = passdb_at(t->passdb);
+	bool is_pam;
+
+	if (t->phase == PHASE_LOOKING) {
+		found_user(t, result, found);
+		return;
+	}
+	if (p == NULL) {
+		auth_fail(t, FAILURE_TEMPORARY);
+		return;
+	}
+	if (result == ERR_OK) {
+		agreed(t, p);
+		return;
+	}
+	is_pam = strcmp(p->driver, "pam") == 0;
+	/* In Dovecot's words, which fail2ban knows. */
+	if (result == ERR_AUTH)
+		say(t, p->driver, is_pam ? "pam_authenticate() failed: "
+		    "Authentication failure (Password mismatch?)" :
+		    "Password mismatch");
+	else if (result == ERR_NOTFOUND)
+		say(t, p->driver, is_pam ? "pam_authenticate() failed: User "
+		    "not known to the underlying authentication module" :
+		    "unknown user");
+	else
+		t->temporary = true;
+	t->passdb++;
+	next_passdb(t);
+}
+
+static void
+ask_system(struct attempt *t, const struct config_passdb *p)
+{
+	struct config_vars vars = vars_of(t, NULL);
+	const char *service = "";
+
+	if (p->service != NULL && config_expand(p->service, &vars, &t->arena,
+	    &service) != ERR_OK)
+		service = "dovecot";
+	t->stored = t->extra = SPAN_NONE;
+	auth_ask_system(t, p->driver, service);
+}
+
 static void
 next_passdb(struct attempt *t)
 {
@@ -328,6 +460,10 @@ next_passdb(struct attempt *t)
 	enum err e;
 
 	for (; (p = passdb_at(t->passdb)) != NULL; t->passdb++) {
+		if (is_of_system(p->driver)) {
+			ask_system(t, p);
+			return;
+		}
 		if ((e = ask(t, p, false)) == ERR_NOTFOUND)
 			e = ask(t, p, true);
 		if (e == ERR_NOTFOUND) {

@@ -30,6 +30,7 @@ keep_environment(char **out)
 		"TZ=", "ASAN_OPTIONS=", "UBSAN_OPTIONS=", "LSAN_OPTIONS=",
 #ifdef LOFT_TEST_HOOKS
 		"LOFT_KILL=", "LOFT_NO_IDMAP=", "LOFT_WATCH_FAILS=",
+		"LOFT_PAM_DIR=",
 #endif
 	};
 

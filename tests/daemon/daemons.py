@@ -30,7 +30,10 @@ def without_static(text):
 
 
 class Daemon(servers.Server):
-    """kind: "virtual" (as root), "system" (as root) or "ordinary"."""
+    """
+    kind: "virtual" (as root), "system" (as root) or "ordinary". prefix: what runs loftd.
+    """
+    prefix = ()
 
     def __init__(self, kind, extra="", **kw):
         self.kind = kind
@@ -77,7 +80,7 @@ class Daemon(servers.Server):
                        "extra_groups": []}
         self.stderr = open(self.dir / "stderr", "ab")
         self.process = subprocess.Popen(
-            [self.build / "loftd", "-F", "-c", self.conf],
+            [*self.prefix, self.build / "loftd", "-F", "-c", self.conf],
             stdin=subprocess.DEVNULL, stdout=self.stderr, stderr=self.stderr,
             start_new_session=True, **as_user)
 

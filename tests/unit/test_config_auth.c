@@ -56,9 +56,11 @@ passdbs(void **state)
 	release(&l);
 }
 
-#define UNSUPPORTED(kind, driver) kind " driver " driver " is not supported " \
-	"yet, so that its users could not log in; Loft has passwd-file and " \
-	"static: export the users into a passwd-file, or remove this " kind \
+#define PASSDBS "passwd-file, static, pam, shadow and passwd"
+#define USERDBS "passwd-file, static, passwd and prefetch"
+#define UNSUPPORTED(kind, driver, drivers) kind " driver " driver " is not supported " \
+	"yet, so that its users could not log in; Loft has " drivers \
+	": export the users into a passwd-file, or remove this " kind \
 	" if nobody needs it\n"
 
 static void
@@ -67,13 +69,17 @@ refused_passdbs(void **state)
 	struct loaded l;
 
 	(void)state;
-	SAID("passdb {\n driver = pam\n}\nuserdb {\n driver = passwd\n}\n",
-	    "3 fatal: " UNSUPPORTED("passdb", "pam")
-	    "6 fatal: " UNSUPPORTED("userdb", "passwd"));
+	SAID("passdb {\n driver = ldap\n}\nuserdb {\n driver = ldap\n}\n",
+	    "3 fatal: " UNSUPPORTED("passdb", "ldap", PASSDBS)
+	    "6 fatal: " UNSUPPORTED("userdb", "ldap", USERDBS));
 	SAID("passdb sql {\n sql_driver = mysql\n}\n",
-	    "2 fatal: " UNSUPPORTED("passdb", "sql"));
+	    "2 fatal: " UNSUPPORTED("passdb", "sql", PASSDBS));
+	SAID("passdb {\n driver = shadow\n args = blocking=no what\n}\n",
+	    "4 ignored: passdb field blocking=no is ignored: Loft does not use "
+	    "it\n"
+	    "4 fatal: passdb shadow: args: this driver takes no such word\n");
 	SAID("passdb {\n args = x\n}\n", "2 fatal: passdb without a driver; "
-	    "Loft has passwd-file and static\n");
+	    "Loft has " PASSDBS "\n");
 	SAID("passdb {\n driver = passwd-file\n args = /etc/denied\n"
 	    " deny = yes\n}\n",
 	    "5 fatal: passdb: deny = yes: users in it would be let in, because "
@@ -126,6 +132,34 @@ refused_passdbs(void **state)
 }
 
 static void
+passdbs_of_the_system(void **state)
+{
+	const struct config_passdb *p;
+	struct loaded l;
+
+	(void)state;
+	parse(&l, QUIET "passdb {\n driver = pam\n args = session=yes mail\n}\n"
+	    "passdb pam {\n}\npassdb {\n driver = pam\n service_name = %s\n}\n"
+	    "passdb {\n driver = shadow\n}\n"
+	    "userdb {\n driver = prefetch\n}\n"
+	    "userdb {\n driver = passwd\n default_fields = mail=maildir:~/m\n"
+	    "}\n");
+	assert_int_equal(l.e, ERR_OK);
+	p = l.c->passdb->next;
+	assert_string_equal(p->service, "mail");
+	p = p->next;
+	assert_string_equal(p->service, "dovecot");
+	p = p->next;
+	assert_string_equal(p->service, "%s");
+	p = p->next;
+	assert_string_equal(p->driver, "shadow");
+	assert_null(p->service);
+	assert_string_equal(l.c->userdb->next->driver, "prefetch");
+	assert_string_equal(l.c->userdb->next->next->mail, "maildir:~/m");
+	release(&l);
+}
+
+static void
 userdbs(void **state)
 {
 	struct config_userdb *u;
@@ -170,6 +204,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(passdbs),
 		cmocka_unit_test(refused_passdbs),
+		cmocka_unit_test(passdbs_of_the_system),
 		cmocka_unit_test(userdbs),
 	};
 
