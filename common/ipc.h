@@ -108,7 +108,8 @@ enum ipc_failure {
 /* A request of auth to home and its answer. */
 struct ipc_request {
 	uint64_t id;
-	uint32_t which;		/* ACCOUNT: which directories are there, or a relay */
+	uint32_t which;		/* ACCOUNT: which directories are there, or a relay;
+				 * ADMIN: the uid of who asks */
 	uint32_t result;	/* enum err */
 };
 enum { IPC_ROOT = 1, IPC_CONTROL = 2, IPC_INDEX = 4, IPC_RELAY = 8 };

@@ -17,12 +17,14 @@ enum worker_state {
 	WORKER_IDLE,		/* waits for a connection */
 	WORKER_LOGIN,
 	WORKER_SESSION,
+	WORKER_ASIDE,		/* serves no client: sweeps, or answers loftctl */
 };
 
 struct scoreboard_slot {
 	_Atomic uint32_t state;	/* enum worker_state */
 	_Atomic uint32_t user_hash;
 	_Atomic uint64_t since_ms;	/* clock_mono_ms of the last change of state */
+	_Atomic uint64_t command_ms;	/* of the end of the last command, 0: none yet */
 	struct crit_slot crit;
 };
 

@@ -60,7 +60,7 @@ struct attempt {
 	/* a session's */
 	char *name, *address;		/* malloc'ed; NULL before */
 	struct span account;		/* what home was asked; malloc'ed */
-	bool sweeper;			/* serves nobody, see auth_sweep */
+	bool aside;			/* serves no client: auth_sweep, auth_look_up */
 	struct counter *counter;	/* of user and address, NULL: not counted */
 };
 

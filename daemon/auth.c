@@ -77,7 +77,7 @@ answer_failure(struct attempt *t)
 void
 auth_fail(struct attempt *t, enum ipc_failure why)
 {
-	bool guessing = t->test_id == 0 &&
+	bool guessing = t->test_id == 0 && !t->aside &&
 	    (why == FAILURE_PASSWORD || why == FAILURE_DISABLED);
 	struct attempt *after = delayed.last;
 
@@ -393,6 +393,23 @@ test(struct ipc_message *m)
 }
 
 static void
+open_for_administrator(struct ipc_message *m)
+{
+	struct attempt *t;
+
+	if (m->n_fds != 1)
+		return;
+	t = attempt_new(m->fd[0]);
+	m->fd[0] = -1;
+	fcntl(t->fd, F_SETFL, O_NONBLOCK);
+	auth_watch(t->fd, t->id);
+	t->aside = true;
+	t->session = t->local = t->remote = t->mechanism = "";
+	t->tried = keep(t, &m->tail);
+	auth_look_up(t);
+}
+
+static void
 hear_master(void)
 {
 	if (ipc_receive(FD_CONTROL, ROLE_MASTER, ROLE_AUTH, &message) !=
@@ -416,6 +433,9 @@ hear_master(void)
 		break;
 	case MSG_AUTH_TEST:
 		test(&message);
+		break;
+	case MSG_ADMIN_ACCOUNT:
+		open_for_administrator(&message);
 		break;
 	default:
 		break;

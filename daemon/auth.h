@@ -39,6 +39,12 @@ bool auth_needs_system(const struct config *cfg);
 /* User and password are known: goes on until a passdb agrees, or none is left. */
 void auth_check(struct attempt *t);
 
+/*
+ * Opens the account of t->tried without a password, for an administrator. Where only a
+ * userdb that knows everybody answers, a passdb must know the user too.
+ */
+void auth_look_up(struct attempt *t);
+
 /* What a helper found (ERR_OK, ERR_AUTH, ...) for the passdb that is asked. */
 void auth_verified(struct attempt *t, enum err result);
 

@@ -283,6 +283,21 @@ complete(struct attempt *t, const struct config_userdb *u,
 	return ERR_OK;
 }
 
+/* A userdb that knows everybody says nothing about who there is. */
+static enum err
+exists(struct attempt *t, const struct config_userdb *u)
+{
+	enum err e = ERR_NOTFOUND;
+
+	if (!t->aside || (u != NULL && strcmp(u->driver, "passwd-file") == 0))
+		return ERR_OK;
+	/* Only a password would tell what PAM knows. */
+	for (const struct config_passdb *p = auth_cfg->passdb;
+	    p != NULL && e == ERR_NOTFOUND; p = p->next)
+		e = is_of_system(p->driver) ? ERR_OK : ask(t, p, true);
+	return e;
+}
+
 static void
 open_user(struct attempt *t, enum err e, const struct config_userdb *u,
     struct identity *id)
@@ -290,9 +305,11 @@ open_user(struct attempt *t, enum err e, const struct config_userdb *u,
 	if (e == ERR_OK)
 		e = complete(t, u, id);
 	if (e != ERR_OK) {
-		say(t, "userdb", "the password was right, but no userdb says "
-		    "who the user is");
-		auth_fail(t, FAILURE_TEMPORARY);
+		if (!t->aside)
+			say(t, "userdb", "the password was right, but no "
+			    "userdb says who the user is");
+		auth_fail(t, t->aside && e == ERR_NOTFOUND ?
+		    FAILURE_PASSWORD : FAILURE_TEMPORARY);
 		return;
 	}
 	auth_open_account(t, id->uid == NULL ? "" : id->uid,
@@ -306,7 +323,7 @@ look_up_user(struct attempt *t)
 {
 	const struct config_userdb *u;
 	struct identity id = { 0 };
-	enum err e = auth_cfg->userdb == NULL ? ERR_OK : ERR_NOTFOUND;
+	enum err e = auth_cfg->userdb == NULL ? exists(t, NULL) : ERR_NOTFOUND;
 
 	for (; (u = userdb_at(t->userdb)) != NULL; t->userdb++) {
 		if (strcmp(u->driver, "passwd") == 0) {
@@ -314,7 +331,9 @@ look_up_user(struct attempt *t)
 			return;
 		}
 		id = (struct identity){ 0 };
-		if ((e = ask_userdb(t, u, &id)) != ERR_NOTFOUND)
+		if ((e = ask_userdb(t, u, &id)) == ERR_OK)
+			e = exists(t, u);
+		if (e != ERR_NOTFOUND)
 			break;
 		say(t, u->driver, "unknown user in userdb");
 	}
@@ -481,6 +500,16 @@ next_passdb(struct attempt *t)
 		return;
 	}
 	auth_fail(t, t->temporary ? FAILURE_TEMPORARY : FAILURE_PASSWORD);
+}
+
+void
+auth_look_up(struct attempt *t)
+{
+	t->userdb = 0;
+	if (normalise(t) != ERR_OK)
+		auth_fail(t, FAILURE_PASSWORD);
+	else
+		look_up_user(t);
 }
 
 void

@@ -54,7 +54,7 @@ opened(const struct ipc_request *r)
 
 	if (t == NULL || t->phase != PHASE_OPENING)
 		return;
-	if (t->sweeper && r->result == ERR_OK)
+	if (t->aside && r->result == ERR_OK)
 		return;
 	if (r->result != ERR_OK) {
 		log_error("user %s: home cannot open the account: %s",
@@ -91,8 +91,8 @@ auth_open_account(struct attempt *t, const char *uid, const char *gid,
 		attempt_free(t);
 		return;
 	}
-	if (attempt_count(t, auth_cfg->mail_max_userip_connections) !=
-	    ERR_OK) {
+	if (!t->aside && attempt_count(t,
+	    auth_cfg->mail_max_userip_connections) != ERR_OK) {
 		auth_fail(t, FAILURE_LIMIT);
 		return;
 	}
@@ -124,7 +124,7 @@ auth_sweep(struct attempt *t, pid_t dead)
 		attempt_free(t);
 		return;
 	}
-	t->sweeper = true;
+	t->aside = true;
 	t->phase = PHASE_OPENING;
 	t->tried = "";
 	t->user = request.p;	/* the first of its texts */

@@ -16,16 +16,18 @@
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { LINE_BYTES = 2048, WORDS_MAX = 8 };
+enum { LINE_BYTES = 2048, WORDS_MAX = 24, NAME_MAX_BYTES = 1024 };
 
 static struct client {
 	int fd;			/* 0: free */
+	uid_t uid;
 	uint64_t id;		/* waits for auth's answer to this, 0: not */
 	size_t n;
 	char line[LINE_BYTES];
@@ -33,6 +35,7 @@ static struct client {
 
 static uint64_t last_id;
 static struct ipc_message reply;
+static char too_many[] = "too many words";	/* no request there is */
 
 /* ---- the socket ---- */
 
@@ -172,37 +175,140 @@ kick_worker(struct master *m, const struct ipc_who *line)
 	}
 }
 
+/* ---- who ---- */
+
+/* When sessions last ended a command, by their processes. */
+struct ages {
+	struct age {
+		int32_t pid;
+		uint64_t since_ms;
+	} *v;
+	size_t n, cap;
+};
+
+static int
+by_pid(const void *a, const void *b)
+{
+	const struct age *x = a, *y = b;
+
+	return x->pid < y->pid ? -1 : x->pid > y->pid;
+}
+
+static void
+add_age(struct ages *a, const struct ipc_who *line)
+{
+	if (a->n == a->cap) {
+		a->cap = a->cap == 0 ? 64 : 2 * a->cap;
+		if ((a->v = realloc(a->v, a->cap * sizeof(*a->v))) == NULL)
+			fatal("no memory for %zu sessions", a->cap);
+	}
+	a->v[a->n++] = (struct age){ line->pid, line->since };
+}
+
+static void
+ask_ages(struct master *m, struct ages *a)
+{
+	struct ipc_who ask = { 0 };
+
+	for (int i = 0; i < POOLS_MAX; i++) {
+		struct pool *p = &m->pools[i];
+
+		if (p->pid == 0 || p->control_fd < 0 || ipc_send(p->control_fd,
+		    MSG_AGES, &ask, SPAN_NONE, NULL, 0) != ERR_OK)
+			continue;
+		while (master_await(m, p->control_fd, ROLE_POOL, MSG_AGES,
+		    &reply) == ERR_OK && reply.body.who.more != 0)
+			add_age(a, &reply.body.who);
+	}
+	if (a->n > 1)
+		qsort(a->v, a->n, sizeof(*a->v), by_pid);
+}
+
+/* Milliseconds, or nothing where it is not known. */
+static void
+add_idle(const struct ages *a, int32_t pid, struct buf *out)
+{
+	struct age key = { .pid = pid }, *found = a->n == 0 ? NULL :
+	    bsearch(&key, a->v, a->n, sizeof(*a->v), by_pid);
+	uint64_t now = clock_mono_ms();
+
+	if (found != NULL)
+		buf_add_u64(out, now > found->since_ms ?
+		    now - found->since_ms : 0);
+}
+
 /*
- * Lines "user, address, pid, since" of everybody whom `user` (NULL: everybody)
- * names; kicks them when `kick`. Returns how many.
+ * Lines "user, address, pid, since, idle" of everybody whom `wanted` (a user or a process,
+ * NULL: everybody) names; kicks them when `kick`. Returns how many.
  */
 static unsigned
-who(struct master *m, const char *user, bool kick, struct buf *out)
+who(struct master *m, const char *wanted, bool kick, struct buf *out)
 {
 	struct child *auth = master_role(m, ROLE_AUTH);
 	struct ipc_who ask = { 0 };
+	struct ages ages = { 0 };
+	char pid[24];
 	unsigned n = 0;
 
+	if (!kick)
+		ask_ages(m, &ages);
 	if (auth->pid == 0 || ipc_send(auth->control_fd, MSG_WHO, &ask,
 	    SPAN_NONE, NULL, 0) != ERR_OK)
-		return 0;
+		goto out;
 	while (master_await(m, auth->control_fd, ROLE_AUTH, MSG_WHO, &reply) ==
 	    ERR_OK && reply.body.who.more != 0) {
 		struct ipc_who line = reply.body.who;
 		const char *name = ipc_text(&reply.tail);
 		const char *address = ipc_text(&reply.tail);
 
-		if (user != NULL && strcmp(user, name) != 0)
+		snprintf(pid, sizeof(pid), "%ld", (long)line.pid);
+		if (wanted != NULL && strcmp(wanted, name) != 0 &&
+		    strcmp(wanted, pid) != 0)
 			continue;
 		n++;
-		if (!kick) {
-			buf_addf(out, "%s\t%s\t%ld\t%llu\n", name, address,
-			    (long)line.pid, (unsigned long long)line.since);
+		if (kick) {
+			kick_worker(m, &line);
 			continue;
 		}
-		kick_worker(m, &line);
+		buf_addf(out, "%s\t%s\t%ld\t%llu\t", name, address,
+		    (long)line.pid, (unsigned long long)line.since);
+		add_idle(&ages, line.pid, out);
+		buf_addc(out, '\n');
 	}
+out:
+	free(ages.v);
 	return n;
+}
+
+/*
+ * A worker of the pool answers, once home gave it the account; our part ends here.
+ * word: user, then what the worker is to do. False: nobody can.
+ */
+static bool
+administer(struct master *m, struct client *c, char **word, size_t n)
+{
+	struct child *auth = master_role(m, ROLE_AUTH);
+	struct pool *pool = children_active_pool(m);
+	struct ipc_request ask = { .id = ++last_id, .which = c->uid };
+	struct buf words = { 0 };
+	int pair[2], given[2];
+	bool sent;
+
+	if (auth->pid == 0 || pool == NULL || pool->control_fd < 0 ||
+	    ipc_pair(pair) != ERR_OK)
+		return false;
+	for (size_t i = 1; i < n; i++)
+		buf_add(&words, word[i], strlen(word[i]) + 1);
+	given[0] = pair[1];
+	given[1] = c->fd;
+	sent = ipc_send(auth->control_fd, MSG_ADMIN_ACCOUNT, &ask,
+	    span_of(word[0]), &pair[0], 1) == ERR_OK &&
+	    ipc_send(pool->control_fd, MSG_ADMIN, &ask, buf_span(&words),
+	    given, 2) == ERR_OK;
+	close(pair[0]);
+	close(pair[1]);
+	buf_clear(&words);
+	return sent;
 }
 
 static bool
@@ -262,10 +368,16 @@ run(struct master *m, struct client *c, char **word, size_t n)
 		buf_adds(&out, "+\n");
 		who(m, n > 1 ? word[1] : NULL, false, &out);
 	} else if (strcmp(word[0], "kick") == 0 && n > 1) {
-		unsigned kicked = who(m, word[1], true, &out);
+		unsigned kicked = 0;
 
+		for (size_t i = 1; i < n; i++)
+			kicked += who(m, word[i], true, &out);
+		if (kicked > 0)
+			log_info("uid %u kicks %u session%s of %s", c->uid,
+			    kicked, kicked == 1 ? "" : "s",
+			    log_text(span_of(word[1])));
 		buf_addf(&out, kicked > 0 ? "+\n%u sessions kicked\n" :
-		    "-68\n%u sessions of this user\n", kicked);
+		    "-68\n%u such sessions\n", kicked);
 	} else if (strcmp(word[0], "reload") == 0) {
 		buf_adds(&out, "+\n");
 		if ((e = master_reload(m, &out)) != ERR_OK) {
@@ -287,6 +399,15 @@ run(struct master *m, struct client *c, char **word, size_t n)
 		if (auth_test(m, c, word[1], word[2]))
 			return;
 		buf_adds(&out, "-75\nauth is not running\n");
+	} else if (strcmp(word[0], "admin") == 0 && n > 2 &&
+	    strlen(word[1]) <= NAME_MAX_BYTES) {
+		if (administer(m, c, word + 1, n - 1)) {
+			close(c->fd);
+			secret_wipe(c, sizeof(*c));
+			return;
+		}
+		buf_adds(&out, "-75\nauth or the pool of workers is not "
+		    "running\n");
 	} else {
 		buf_adds(&out, "-64\nunknown request\n");
 	}
@@ -302,11 +423,13 @@ request(struct master *m, struct client *c)
 
 	for (char *p = c->line; n < WORDS_MAX; p++) {
 		word[n++] = p;
-		if ((p = strchr(p, '\t')) == NULL)
-			break;
+		if ((p = strchr(p, '\t')) == NULL) {
+			run(m, c, word, n);
+			return;
+		}
 		*p = '\0';
 	}
-	run(m, c, word, n);
+	run(m, c, (char *[]){ too_many }, 1);
 }
 
 void
@@ -338,7 +461,8 @@ control_accept(struct master *m)
 	}
 	for (int i = 0; i < CONTROL_MAX; i++)
 		if (clients[i].fd == 0) {
-			clients[i] = (struct client){ .fd = fd };
+			clients[i] = (struct client){ .fd = fd,
+			    .uid = who_is_it.uid };
 			return;
 		}
 	close(fd);

@@ -14,6 +14,7 @@
 #include "worker/commands.h"
 #include "worker/conn.h"
 #include "worker/resp.h"
+#include "worker/serve.h"
 #include "worker/session.h"
 #include "worker/status.h"
 #include "worker/wake.h"
@@ -169,6 +170,7 @@ finish(struct session *s, const struct request *q, enum err e,
 
 	status_write(s, q->tag, q->label, e);
 	s->command_ms = clock_mono_ms();
+	serve_note_command(s->command_ms);
 	memcpy(s->command_name, q->label, sizeof(s->command_name));
 	log_debug("%s: %s after %llu ms", q->label, err_name(e),
 	    (unsigned long long)(s->command_ms - began_ms));

@@ -100,27 +100,40 @@ take_directories(struct ipc_message *m, int fd[3])
 	return true;
 }
 
+enum err
+login_take(const struct config *cfg, struct ipc_message *m, const char *client,
+    int notify_fd, struct account **account_out)
+{
+	static struct session s;
+	int fd[3];
+
+	*account_out = NULL;
+	if (!take_directories(m, fd))
+		return ERR_UNAVAIL;
+	if ((m->body.request.which & IPC_RELAY) != 0) {
+		close(fd[0]);
+		return ERR_CANNOT;
+	}
+	s.cfg = cfg;
+	s.notify_fd = notify_fd;
+	return confine_and_open(&s, ipc_text(&m->tail), client, fd, true,
+	    account_out);
+}
+
 void
 login_sweep(const struct config *cfg, int auth_fd, int notify_fd)
 {
 	static struct ipc_message m;
-	static struct session s;
 	struct pollfd p = { auth_fd, POLLIN, 0 };
 	struct account *account;
-	int fd[3];
 
 	/* Auth hangs up when it knows of no such session. */
 	if (poll(&p, 1, SWEEP_MS) <= 0 || ipc_receive(auth_fd,
 	    ROLE_AUTH | ROLE_HOME, ROLE_WORKER, &m) != ERR_OK ||
-	    m.kind != MSG_ACCOUNT || !take_directories(&m, fd))
+	    m.kind != MSG_ACCOUNT)
 		return;
 	/* A relay's session sweeps by itself, and ends when we do. */
-	if ((m.body.request.which & IPC_RELAY) != 0)
-		return;
-	s.cfg = cfg;
-	s.notify_fd = notify_fd;
-	if (confine_and_open(&s, ipc_text(&m.tail), "sweep", fd, true,
-	    &account) == ERR_OK)
+	if (login_take(cfg, &m, "sweep", notify_fd, &account) == ERR_OK)
 		account_close(&account);
 }
 

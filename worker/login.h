@@ -7,7 +7,9 @@
 #include "common/err.h"
 #include "common/span.h"
 
+struct account;
 struct config;
+struct ipc_message;
 struct session;
 
 enum login_step { LOGIN_CONTINUE, LOGIN_OK, LOGIN_FAILED };
@@ -43,6 +45,15 @@ enum err login_with(struct session *s, const char *user, const char *client,
  * and closes it, so that what he left goes at once. Errors are only logged.
  */
 void login_sweep(const struct config *cfg, int auth_fd, int notify_fd);
+
+/*
+ * Takes an account that home handed over (message ACCOUNT) for a process that is no
+ * session: confines the process to it and opens it. The dead of the account are swept.
+ * Errors: ERR_CANNOT its sessions have processes of their own (a relay; nothing is
+ * confined); as account_open.
+ */
+enum err login_take(const struct config *cfg, struct ipc_message *m,
+    const char *client, int notify_fd, struct account **account_out);
 
 /* Without auth: the account of the calling user (tunnel). */
 enum err login_as_caller(struct session *s);

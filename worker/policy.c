@@ -223,6 +223,30 @@ matches_any(struct account *acc, struct span pattern, struct arena *a,
 	return e;
 }
 
+/* Taking out needs no mailbox any more: only something to take out. */
+static bool
+only_removes(const int64_t change[MULTI_COUNT])
+{
+	bool only = true;
+
+	for (int m = 0; m < MULTI_COUNT; m++)
+		only &= change[m] == POLICY_REMOVE || change[m] == MULTI_UNSET;
+	return only;
+}
+
+static bool
+has_rule(struct account *acc, struct span pattern)
+{
+	const struct policy_rule *rule;
+	bool any = false;
+	size_t n;
+
+	policy_file_rules(acc, &rule, &n);
+	for (size_t i = 0; i < n; i++)
+		any |= span_eq(rule[i].pattern, pattern);
+	return any;
+}
+
 /* A value without spaces ("30mins"), as the file has it. */
 static struct span
 file_value(int m, int64_t value, struct arena *a)
@@ -278,6 +302,12 @@ policy_change(const struct config *cfg, struct account *acc,
 	}
 	if ((*problem_out = contradiction(acc, storage, change, a)) != NULL)
 		return ERR_SYNTAX;
+	if (only_removes(change) && !has_rule(acc, storage)) {
+		*problem_out = "there is no such rule";
+		return ERR_NOTFOUND;
+	}
+	if (only_removes(change))
+		return write_change(acc, storage, change, a);
 	if ((e = matches_any(acc, storage, a, &any)) != ERR_OK)
 		return e;
 	if (!any) {

@@ -54,7 +54,8 @@ enum { POLICY_REMOVE = -2 };
  * Changes what the account's rules say of the mailboxes that match a pattern (as
  * clients write names, with or without the prefix); MULTI_UNSET leaves a setting alone.
  * Errors: ERR_SYNTAX the pattern can match nothing, or the rule would contradict
- *         itself; ERR_NOTFOUND there is no such mailbox: *problem_out is a sentence;
+ *         itself; ERR_NOTFOUND there is no such mailbox, or no such rule to take
+ *         something out of: *problem_out is a sentence;
  *         others as policy_file_set.
  */
 enum err policy_change(const struct config *cfg, struct account *acc,

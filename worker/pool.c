@@ -42,6 +42,7 @@ enum {
 	BACKOFF_MAX_MS = 10000,
 	GRACE_MS = 5000,
 	LISTEN_MAX = 64,
+	ASIDE_MAX = 16,		/* beyond the limit: an administrator gets in */
 };
 
 struct pool {
@@ -78,10 +79,14 @@ free_slot(struct pool *p)
 	return p->top++;
 }
 
-/* One that waits for a client, or one that sweeps what `dead` left. */
+/*
+ * One that waits for a client, or serves none: sweeps what `dead` left, or does what
+ * `admin` asks.
+ */
 static void
-fork_worker(struct pool *p, pid_t dead)
+fork_worker(struct pool *p, pid_t dead, struct ipc_message *admin)
 {
+	bool aside = dead != 0 || admin != NULL;
 	size_t i = free_slot(p);
 	struct scoreboard_slot *slot = scoreboard_slot(p->board, i);
 	pid_t pid;
@@ -90,7 +95,7 @@ fork_worker(struct pool *p, pid_t dead)
 	int signal_fd = p->signal_fd, alive_fd = p->alive_fd;
 
 	memset(slot, 0, sizeof(*slot));
-	scoreboard_set(slot, dead == 0 ? WORKER_IDLE : WORKER_LOGIN);
+	scoreboard_set(slot, aside ? WORKER_ASIDE : WORKER_IDLE);
 	if ((pid = fork()) == 0) {
 		/* Nothing of *p is here. */
 		close(FD_CONTROL);
@@ -98,8 +103,11 @@ fork_worker(struct pool *p, pid_t dead)
 		close(alive_fd);
 		scoreboard_keep_only(board, i);
 		serve.slot = slot;
+		serve.aside = aside;
 		if (dead != 0)
 			serve_sweep(&serve, dead);
+		if (admin != NULL)
+			serve_admin(&serve, admin);
 		serve_next(&serve);
 	}
 	if (pid < 0) {
@@ -110,7 +118,7 @@ fork_worker(struct pool *p, pid_t dead)
 	}
 	p->pid[i] = pid;
 	p->n_workers++;
-	if (dead == 0)
+	if (!aside)
 		p->idle[p->n_idle++] = (uint32_t)i;
 }
 
@@ -141,7 +149,7 @@ fill_stock(struct pool *p)
 		p->spare *= 2;
 	while (p->n_idle < p->spare && p->n_workers < p->limit &&
 	    now >= p->fork_at_ms)
-		fork_worker(p, 0);
+		fork_worker(p, 0, NULL);
 	if (p->n_workers >= p->limit && p->n_idle == 0 &&
 	    now >= p->warned_at_ms) {
 		log_warn("service imap: process_limit (%zu) reached, client "
@@ -184,7 +192,7 @@ reaped(struct pool *p, size_t i, pid_t pid, int status)
 	}
 	if (in_session && badly && p->kill_at_ms == 0 &&
 	    p->n_workers < p->limit)
-		fork_worker(p, pid);
+		fork_worker(p, pid, NULL);
 	if (was_idle && badly && !p->retired) {
 		p->backoff_ms = p->backoff_ms == 0 ? 100 : p->backoff_ms * 2;
 		if (p->backoff_ms > BACKOFF_MAX_MS)
@@ -308,6 +316,40 @@ kick(struct pool *p, pid_t pid)
 			kill(pid, SIGTERM);
 }
 
+/* Whatever is not done closes loftctl's connection: it says so. */
+static void
+administer(struct pool *p, struct ipc_message *m)
+{
+	if (p->retired || p->n_workers >= p->limit + ASIDE_MAX)
+		log_warn("loftctl asks, and there is no room for a worker");
+	else if (m->n_fds == 2)
+		fork_worker(p, 0, m);
+}
+
+/* A line for each session, as its worker says in its slot. */
+static void
+tell_ages(struct pool *p)
+{
+	struct ipc_who end = { 0 };
+	bool heard = true;
+
+	for (size_t i = 0; i < p->top && heard; i++) {
+		struct scoreboard_slot *slot = scoreboard_slot(p->board, i);
+		struct ipc_who line = { .pid = p->pid[i], .more = 1 };
+
+		if (p->pid[i] == 0 ||
+		    atomic_load(&slot->state) != WORKER_SESSION)
+			continue;
+		if ((line.since = atomic_load(&slot->command_ms)) == 0)
+			line.since = atomic_load(&slot->since_ms);
+		heard = ipc_send(FD_CONTROL, MSG_AGES, &line, SPAN_NONE, NULL,
+		    0) == ERR_OK;
+	}
+	if (!heard || ipc_send(FD_CONTROL, MSG_AGES, &end, SPAN_NONE, NULL,
+	    0) != ERR_OK)
+		log_debug("the master does not hear");
+}
+
 static void
 report(struct pool *p)
 {
@@ -344,8 +386,13 @@ hear_master(struct pool *p)
 		stop(p);
 	else if (m.kind == MSG_POOL)
 		report(p);
+	else if (m.kind == MSG_AGES)
+		tell_ages(p);
 	else if (m.kind == MSG_KICK)
 		kick(p, m.body.who.pid);
+	else if (m.kind == MSG_ADMIN)
+		administer(p, &m);
+	ipc_close_fds(&m);
 	return true;
 }
 
@@ -534,8 +581,8 @@ pool_new(const struct config *cfg)
 	p->cfg = cfg;
 	p->limit = cfg->process_limit;
 	p->spare = cfg->process_min_avail;
-	p->board = scoreboard_new(p->limit);
-	p->pid = own_memory(p->limit * sizeof(*p->pid));
+	p->board = scoreboard_new(p->limit + ASIDE_MAX);
+	p->pid = own_memory((p->limit + ASIDE_MAX) * sizeof(*p->pid));
 	p->idle = own_memory(p->limit * sizeof(*p->idle));
 	p->taken_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (p->taken_fd < 0 || pipe2(alive, O_CLOEXEC) < 0)

@@ -15,6 +15,7 @@
 #include "common/sandbox.h"
 #include "common/scoreboard.h"
 #include "common/tls.h"
+#include "worker/admin.h"
 #include "worker/conn.h"
 #include "worker/login.h"
 #include "worker/session.h"
@@ -99,7 +100,7 @@ serve_confine_session(struct session *s, const int *dir_fds, size_t n)
 		    "this: %s", sandbox_words(confined));
 		return ERR_UNAVAIL;
 	}
-	if (self != NULL)
+	if (self != NULL && !self->aside)
 		scoreboard_set(self->slot, WORKER_SESSION);
 	return ERR_OK;
 }
@@ -276,7 +277,10 @@ begin(const struct serve *v, pid_t dead, int *auth_fd, int *notify_fd)
 	serve_signals();
 	if (v->slot != NULL)
 		crit_set_slot(&v->slot->crit);
-	*auth_fd = connect_auth(v, dead);
+	if (auth_fd != NULL)
+		*auth_fd = connect_auth(v, dead);
+	else
+		close(v->auth_door);
 	wake_set_door(v->notify_door);
 	if (wake_connect(notify_fd) != ERR_OK)
 		*notify_fd = -1;
@@ -314,6 +318,26 @@ serve_sweep(const struct serve *v, pid_t dead)
 	for (size_t i = 0; i < v->n_listen; i++)
 		close(v->listen_fd[i]);
 	login_sweep(v->cfg, auth_fd, notify_fd);
+	_exit(0);
+}
+
+void
+serve_note_command(uint64_t now_ms)
+{
+	if (self != NULL && self->slot != NULL)
+		atomic_store(&self->slot->command_ms, now_ms);
+}
+
+void
+serve_admin(const struct serve *v, struct ipc_message *m)
+{
+	int notify_fd;
+
+	begin(v, 0, NULL, &notify_fd);
+	log_set_prefix("loftctl: ");
+	for (size_t i = 0; i < v->n_listen; i++)
+		close(v->listen_fd[i]);
+	admin_run(v->cfg, m, notify_fd);
 	_exit(0);
 }
 

@@ -4,11 +4,13 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "common/err.h"
 
 struct config;
+struct ipc_message;
 struct scoreboard_slot;
 struct session;
 struct tls;
@@ -26,6 +28,7 @@ struct serve {
 	uid_t uid;			/* to become; (uid_t)-1: stay */
 	gid_t gid;
 	struct scoreboard_slot *slot;	/* NULL: none */
+	bool aside;			/* serves no client */
 };
 
 /*
@@ -36,6 +39,13 @@ __attribute__((noreturn)) void serve_next(const struct serve *v);
 
 /* A worker that serves nobody, but sweeps the account of the one that died. */
 __attribute__((noreturn)) void serve_sweep(const struct serve *v, pid_t dead);
+
+/* A worker that serves loftctl: does what ADMIN asks, answers, ends. */
+__attribute__((noreturn)) void serve_admin(const struct serve *v,
+    struct ipc_message *m);
+
+/* For those who look from outside: a command of the session has ended just now. */
+void serve_note_command(uint64_t now_ms);
 
 /* The same for a connection that is there already (inetd). */
 __attribute__((noreturn)) void serve_this(const struct serve *v, int in_fd,

@@ -1,0 +1,187 @@
+/* loftctl sessions, ghosts, ghosts release: what goes on between the clients. */
+#include "common/log.h"
+#include "maildir/account.h"
+#include "maildir/census.h"
+#include "worker/admin.h"
+#include "worker/namespace.h"
+#include "worker/policy.h"
+
+#include <time.h>
+
+static void
+add_mailbox(struct admin *a, struct span storage)
+{
+	struct buf b = { 0 };
+
+	namespace_from_storage(a->cfg, storage, &b);
+	admin_word(a, buf_span(&b));
+	buf_clear(&b);
+}
+
+static int
+unreadable(struct admin *a, enum err e)
+{
+	buf_reset(&a->out);
+	buf_addf(&a->out, "the account's state cannot be read (%s); the log "
+	    "says why\n", err_name(e));
+	return ADMIN_TEMPFAIL;
+}
+
+/* The mailbox that is the first argument, if any; storage name. */
+static int
+mailbox_argument(struct admin *a, struct span *name_out)
+{
+	*name_out = SPAN_NONE;
+	if (a->n == 0)
+		return ADMIN_OK;
+	if (namespace_to_storage(a->cfg, a->arg[0], &a->arena, name_out) ==
+	    ERR_OK)
+		return ADMIN_OK;
+	buf_addf(&a->out, "%s: no mailbox can have this name\n",
+	    log_text(a->arg[0]));
+	return ADMIN_USAGE;
+}
+
+/* "delete=disconnect rename=follow expunge=ghost ..." */
+static void
+add_policy(struct admin *a, struct span storage)
+{
+	struct buf b = { 0 };
+	struct span lines, prefix = SPAN("multiaccess_");
+	const char *gap = "";
+
+	policy_describe(a->cfg, a->account, storage, &b);
+	for (lines = buf_span(&b); lines.n > 0; gap = " ") {
+		struct span line = span_cut(&lines, '\n');
+		struct span name = span_cut(&line, '\t');
+
+		if (span_starts(name, prefix))
+			name = (struct span){ name.p + prefix.n,
+				name.n - prefix.n };
+		buf_adds(&a->out, gap);
+		admin_word(a, name);
+		buf_addc(&a->out, '=');
+		admin_word(a, span_cut(&line, '\t'));
+	}
+	buf_clear(&b);
+}
+
+static void
+add_session(struct admin *a, const struct census_session *s)
+{
+	admin_word(a, s->user);
+	buf_addf(&a->out, "\t%llu\t", (unsigned long long)s->pid);
+	admin_word(a, s->client);
+	buf_addc(&a->out, '\t');
+	if (s->folder_id == 0) {
+		buf_adds(&a->out, "-\t-\t-\t-\t-\n");
+		return;
+	}
+	add_mailbox(a, s->mailbox);
+	buf_addf(&a->out, "%s%s\t", s->deleted ? " (deleted)" : "",
+	    s->read_only ? " (read-only)" : "");
+	add_policy(a, s->mailbox);
+	buf_addf(&a->out, "\t%llu\t%llu\t%llu\n",
+	    (unsigned long long)s->cursor, (unsigned long long)s->backlog,
+	    (unsigned long long)s->ghosts);
+}
+
+int
+admin_sessions(struct admin *a)
+{
+	struct census_session *s;
+	struct span name;
+	size_t n;
+	enum err e;
+	int code;
+
+	if ((code = mailbox_argument(a, &name)) != ADMIN_OK)
+		return code;
+	if ((e = census_sessions(a->account, &a->arena, &s, &n)) != ERR_OK)
+		return unreadable(a, e);
+	buf_adds(&a->out, "username\tpid\tip\tmailbox\tpolicy\tcursor\t"
+	    "backlog\tghosts\n");
+	for (size_t i = 0; i < n; i++)
+		if (name.p == NULL || span_eq(name, s[i].mailbox))
+			add_session(a, &s[i]);
+	return ADMIN_OK;
+}
+
+/* ---- ghosts ---- */
+
+/* The processes that may still name it: "77,78". */
+static void
+add_holders(struct admin *a, const struct census_ghost *g,
+    const struct census_session *s, size_t n)
+{
+	const char *gap = "";
+
+	for (size_t i = 0; i < n; i++)
+		if (s[i].folder_id == g->folder_id && s[i].cursor < g->modseq) {
+			buf_addf(&a->out, "%s%llu", gap,
+			    (unsigned long long)s[i].pid);
+			gap = ",";
+		}
+	if (*gap == '\0')
+		buf_addc(&a->out, '-');
+}
+
+static void
+add_ghost(struct admin *a, const struct census_ghost *g)
+{
+	char since[32] = "-";
+	time_t t = (time_t)(g->since_us / 1000000);
+	struct tm tm;
+
+	/* UTC: the time zone's file is out of reach. */
+	if (g->since_us != 0 && gmtime_r(&t, &tm) != NULL)
+		strftime(since, sizeof(since), "%FT%TZ", &tm);
+	add_mailbox(a, g->mailbox);
+	if (g->uid == 0)
+		buf_adds(&a->out, " (deleted)\t-");
+	else
+		buf_addf(&a->out, "\t%u", g->uid);
+	buf_addf(&a->out, "\t%s\t%llu\t", since, (unsigned long long)g->bytes);
+}
+
+int
+admin_ghosts(struct admin *a)
+{
+	struct census_session *s;
+	struct census_ghost *g;
+	struct span name;
+	size_t n, n_sessions;
+	enum err e;
+	int code;
+
+	if ((code = mailbox_argument(a, &name)) != ADMIN_OK)
+		return code;
+	if ((e = census_sessions(a->account, &a->arena, &s, &n_sessions)) !=
+	    ERR_OK || (e = census_ghosts(a->account, name, &a->arena, &g,
+	    &n)) != ERR_OK)
+		return unreadable(a, e);
+	buf_adds(&a->out, "mailbox\tuid\tsince\tbytes\tpids\n");
+	for (size_t i = 0; i < n; i++) {
+		add_ghost(a, &g[i]);
+		add_holders(a, &g[i], s, n_sessions);
+		buf_addc(&a->out, '\n');
+	}
+	return ADMIN_OK;
+}
+
+int
+admin_ghosts_release(struct admin *a)
+{
+	struct span name;
+	size_t n;
+	enum err e;
+	int code;
+
+	if ((code = mailbox_argument(a, &name)) != ADMIN_OK)
+		return code;
+	if ((e = census_release(a->account, name, &n)) != ERR_OK)
+		return unreadable(a, e);
+	buf_addf(&a->out, "%zu expunged message%s released\n", n,
+	    n == 1 ? "" : "s");
+	return ADMIN_OK;
+}
