@@ -6,6 +6,7 @@
 #include "common/db.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <lmdb.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@
 #include <unistd.h>
 
 #include "common/crit.h"
+#include "common/fsutil.h"
 #include "common/log.h"
 
 enum { TABLES_MAX = 16 };
@@ -26,7 +28,10 @@ struct db {
 	MDB_env *env;
 	MDB_dbi dbi[TABLES_MAX];
 	size_t n;
-	int data_fd;
+	struct db *next;	/* of all that are open */
+	int dir_fd, data_fd;
+	/* Transactions, or a mapping that is being opened: a fault is its own. */
+	volatile sig_atomic_t open_txns;
 	char path[64];
 	char *map;	/* for db_release_pages */
 	bool no_map;
@@ -42,27 +47,45 @@ struct db_cursor {
 	MDB_cursor *c;
 };
 
-/* A process has one environment open; its damage is met deep inside LMDB, too. */
-static char data_path[80], lock_path[80];
-static volatile sig_atomic_t open_txns;
+/* Damage is met deep inside LMDB, too: it is that of who is in a transaction. */
+static struct db *all;
 
 /* Async-signal-safe. */
 static void
-unlink_files(void)
+unlink_files(const struct db *db)
 {
-	if (data_path[0] != '\0') {
-		unlink(data_path);
-		unlink(lock_path);
-	}
+	unlinkat(db->dir_fd, "data.mdb", 0);
+	unlinkat(db->dir_fd, "lock.mdb", 0);
+}
+
+static bool
+unlink_used(void)
+{
+	bool any = false;
+
+	for (const struct db *db = all; db != NULL; db = db->next)
+		if (db->open_txns > 0) {
+			unlink_files(db);
+			any = true;
+		}
+	return any;
+}
+
+static void
+condemn(const struct db *db, const char *why)
+{
+	log_error("state %s is damaged (%s): it is given up and will be "
+	    "rebuilt from the Maildir; sessions that have it open end",
+	    db->path, why);
+	unlink_files(db);
 }
 
 void
 db_condemn(const char *why)
 {
-	log_error("state %s is damaged (%s): it is given up and will be "
-	    "rebuilt from the Maildir; sessions that have it open end",
-	    data_path, why);
-	unlink_files();
+	for (const struct db *db = all; db != NULL; db = db->next)
+		if (db->open_txns > 0)
+			condemn(db, why);
 }
 
 /*
@@ -75,8 +98,7 @@ on_fault(int sig)
 	static const char text[] = "Error: the state faulted while it was "
 	    "read; it is given up and will be rebuilt from the Maildir\n";
 
-	if (open_txns > 0) {
-		unlink_files();
+	if (unlink_used()) {
 		if (write(log_fd() >= 0 ? log_fd() : 2, text,
 		    sizeof(text) - 1) < 0)
 			_exit(EX_TEMPFAIL);
@@ -88,8 +110,9 @@ on_fault(int sig)
 static void
 on_assert(MDB_env *env, const char *message)
 {
-	(void)env;
-	db_condemn(message);
+	struct db *db = mdb_env_get_userctx(env);
+
+	condemn(db, message);
 	_exit(EX_TEMPFAIL);
 }
 
@@ -161,7 +184,7 @@ db_err(struct db *db, int rc, const char *what)
 	case MDB_VERSION_MISMATCH:
 	case MDB_INCOMPATIBLE:
 	case MDB_BAD_TXN:
-		db_condemn(mdb_strerror(rc));
+		condemn(db, mdb_strerror(rc));
 		return ERR_CORRUPT;
 	default:
 		break;
@@ -206,16 +229,19 @@ db_open(const char *path, const char *const *tables, size_t n, size_t map_bytes,
 	if (n > TABLES_MAX)
 		panic("too many tables");
 	db->n = n;
-	db->data_fd = -1;
+	db->data_fd = db->dir_fd = -1;
 	snprintf(db->path, sizeof(db->path), "%s", path);
-	snprintf(data_path, sizeof(data_path), "%s/data.mdb", path);
-	snprintf(lock_path, sizeof(lock_path), "%s/lock.mdb", path);
+	db->next = all;
+	all = db;
+	if ((e = fs_open_dir(AT_FDCWD, path, &db->dir_fd)) != ERR_OK)
+		goto fail;
 	catch_faults();
-	open_txns = 1;	/* opening reads the map, too */
+	db->open_txns = 1;	/* opening reads the map, too */
 	if ((rc = mdb_env_create(&db->env)) != 0 ||
 	    (rc = mdb_env_set_maxdbs(db->env, TABLES_MAX)) != 0 ||
 	    (rc = mdb_env_set_mapsize(db->env, map_bytes)) != 0 ||
 	    (rc = mdb_env_set_maxreaders(db->env, max_readers)) != 0 ||
+	    (rc = mdb_env_set_userctx(db->env, db)) != 0 ||
 	    (rc = mdb_env_set_assert(db->env, on_assert)) != 0 ||
 	    (rc = mdb_env_open(db->env, path, MDB_NOSYNC | MDB_NOTLS |
 	    MDB_NORDAHEAD, 0600)) != 0 ||
@@ -233,11 +259,10 @@ db_open(const char *path, const char *const *tables, size_t n, size_t map_bytes,
 		e = open_tables(db, tables, true);
 	if (e != ERR_OK)
 		goto fail;
-	open_txns = 0;
+	db->open_txns = 0;
 	*db_out = db;
 	return ERR_OK;
 fail:
-	open_txns = 0;
 	db_close(&db);
 	return e;
 }
@@ -245,8 +270,15 @@ fail:
 void
 db_close(struct db **db)
 {
+	struct db **at = &all;
+
 	if (*db == NULL)
 		return;
+	while (*at != NULL && *at != *db)
+		at = &(*at)->next;
+	if (*at != NULL)
+		*at = (*db)->next;
+	fs_close(&(*db)->dir_fd);
 	if ((*db)->env != NULL)
 		mdb_env_close((*db)->env);
 	free(*db);
@@ -329,13 +361,13 @@ db_begin(struct db *db, bool write, struct db_txn **txn_out)
 	*txn_out = NULL;
 	if (write)
 		crit_enter(CRIT_LOCK);
-	open_txns++;	/* a fault in beginning counts */
+	db->open_txns++;	/* a fault in beginning counts */
 	rc = mdb_txn_begin(db->env, NULL, write ? 0 : MDB_RDONLY, &txn);
 	if (rc == MDB_READERS_FULL && mdb_reader_check(db->env, &dead) == 0)
 		rc = mdb_txn_begin(db->env, NULL, MDB_RDONLY, &txn);
 	if (rc == MDB_MAP_RESIZED && mdb_env_set_mapsize(db->env, 0) == 0)
 		rc = mdb_txn_begin(db->env, NULL, write ? 0 : MDB_RDONLY, &txn);
-	open_txns--;
+	db->open_txns--;
 	if (rc != 0) {
 		if (write)
 			crit_leave(CRIT_LOCK);
@@ -355,7 +387,7 @@ db_begin(struct db *db, bool write, struct db_txn **txn_out)
 		fatal("no memory");
 	*t = (struct db_txn){ .db = db, .txn = txn, .write = write };
 	*txn_out = t;
-	open_txns++;
+	db->open_txns++;
 	return ERR_OK;
 }
 
@@ -366,7 +398,7 @@ txn_free(struct db_txn **txn)
 		crit_leave(CRIT_TXN);
 		crit_leave(CRIT_LOCK);
 	}
-	open_txns--;
+	(*txn)->db->open_txns--;
 	free(*txn);
 	*txn = NULL;
 }
