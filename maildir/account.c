@@ -294,8 +294,16 @@ account_open(const struct account_place *place, struct account **account_out)
 	acc->ghost_max_bytes = place->ghost_max_bytes;
 	acc->user = strdup(place->user);
 	acc->client = strdup(place->client);
-	if (acc->user == NULL || acc->client == NULL)
+	if (place->alone != NULL)
+		acc->alone = strdup(place->alone);
+	if (acc->user == NULL || acc->client == NULL ||
+	    (place->alone != NULL && acc->alone == NULL))
 		fatal("no memory");
+	acc->how = *place;
+	acc->how.root_fd = acc->how.control_fd = acc->how.index_fd = -1;
+	acc->how.user = acc->user;
+	acc->how.client = acc->client;
+	acc->how.alone = NULL;
 	if (fstat(acc->root_fd, &st) != 0 || st.st_nlink == 0) {
 		log_errno("mail root of user %s is gone", acc->user);
 		goto fail;
@@ -369,6 +377,12 @@ account_late_work(struct account *acc)
 {
 	uint32_t id;
 
+	for (struct account *in = acc->inner; in != NULL; in = in->next)
+		if (account_has_late_work(in)) {
+			account_late_work(in);
+			return account_has_late_work(acc);
+		}
+
 	if (acc->late_told.folder_id != 0) {
 		write_cursor(acc);
 	} else if ((id = acc->late_ghosts) != 0) {
@@ -388,6 +402,9 @@ account_late_work(struct account *acc)
 bool
 account_has_late_work(const struct account *acc)
 {
+	for (const struct account *in = acc->inner; in != NULL; in = in->next)
+		if (account_has_late_work(in))
+			return true;
 	return acc->late_told.folder_id != 0 || acc->late_ghosts != 0 ||
 	    acc->late_deleted != 0 || acc->late_store != 0;
 }
@@ -429,6 +446,8 @@ account_tell_changed(struct account *acc)
 	acc->changed = 0;
 	if (id != 0)
 		tell_notify(acc, id, 0);
+	for (struct account *in = acc->inner; in != NULL; in = in->next)
+		account_tell_changed(in);
 }
 
 /*
@@ -464,6 +483,9 @@ is_worth_cleaning(const struct account *acc)
 {
 	struct stat st;
 
+	/* Removed with its folder. */
+	if (fstat(acc->gate_fd, &st) != 0 || st.st_nlink == 0)
+		return false;
 	return acc->must_clean ||
 	    fstatat(acc->index_fd, "loft/boot", &st, 0) != 0 ||
 	    clock_s() - st.st_mtim.tv_sec >= CLEAN_AFTER_S ||
@@ -477,6 +499,12 @@ account_close(struct account **account)
 
 	if (acc == NULL)
 		return;
+	while (acc->inner != NULL) {
+		struct account *in = acc->inner;
+
+		acc->inner = in->next;
+		account_close(&in);
+	}
 	if (acc->db != NULL) {
 		while (account_late_work(acc))
 			continue;
@@ -501,6 +529,8 @@ account_close(struct account **account)
 	policy_file_free(&acc->policy);
 	free(acc->user);
 	free(acc->client);
+	free(acc->alone);
+	free(acc->key);
 	free(acc);
 	*account = NULL;
 }

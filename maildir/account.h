@@ -34,6 +34,10 @@ struct account_place {
 	uint64_t ghost_max_bytes;	/* and how much of them; 0: no limit */
 	int changed_fd;		/* socket to notify, or -1 */
 	bool sweep;		/* somebody died just now: look, however lately one looked */
+	bool shares;		/* folders with a list of rights are accounts of their own */
+	bool is_public;		/* all of them are: nobody's account */
+	/* Such a one (alone.h): its mailbox's storage name; copied. NULL: a whole account */
+	const char *alone;
 };
 
 struct account {
@@ -66,6 +70,12 @@ struct account {
 		bool read_only;
 		uint64_t modseq;
 	} late_told;		/* the cursor that is to be written */
+	struct account_place how;	/* as it was opened; no descriptors */
+	char *alone;		/* the only mailbox, or NULL */
+	unsigned n_folders;	/* open ones */
+	/* Accounts of single folders, by alone.h: those reached from here. */
+	struct account *inner, *next;
+	char *key;		/* whose, where it is not ours */
 };
 
 /*

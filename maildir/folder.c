@@ -57,6 +57,16 @@ folder_unlock(struct folder *f)
 
 /* ---- directories ---- */
 
+/* An account of one folder is that folder's directory, whatever it is called. */
+static void
+dir_of(const struct account *acc, struct span name, char out[256])
+{
+	if (acc->alone != NULL)
+		snprintf(out, 256, ".");
+	else
+		name_to_dir(name, out);
+}
+
 bool
 folder_is_removed(const struct folder *f)
 {
@@ -85,7 +95,10 @@ open_control(struct folder *f, const char *dir)
 	f->control_fd = f->dir_fd;
 	if (!f->acc->wide_control)
 		return ERR_OK;
-	if ((e = fs_mkdir(f->acc->control_fd, dir, f->acc->dir_mode)) != ERR_OK)
+	if (f->acc->alone != NULL)
+		dir = ".";
+	else if ((e = fs_mkdir(f->acc->control_fd, dir, f->acc->dir_mode)) !=
+	    ERR_OK)
 		return e;
 	f->control_fd = -1;
 	return fs_open_dir(f->acc->control_fd, dir, &f->control_fd);
@@ -114,7 +127,7 @@ open_dirs(struct folder *f, struct span name)
 {
 	char dir[256], control_dir[256];
 
-	name_to_dir(name, dir);
+	dir_of(f->acc, name, dir);
 	snprintf(control_dir, sizeof(control_dir), ".%.*s", (int)name.n,
 	    name.p);
 	return open_dirs_at(f, dir, control_dir, name_is_inbox(name));
@@ -127,6 +140,8 @@ open_deleted(struct folder *f, uint32_t id)
 	char dir[64];
 
 	snprintf(dir, sizeof(dir), "loft/deleted/%u", id);
+	if (f->acc->alone != NULL)
+		snprintf(dir, sizeof(dir), ".");
 	return open_dirs_at(f, dir, dir, false);
 }
 
@@ -138,6 +153,7 @@ new_folder(struct account *acc, struct span name)
 	if (f == NULL)
 		fatal("no memory");
 	f->acc = acc;
+	acc->n_folders++;
 	f->dir_fd = f->cur_fd = f->new_fd = f->tmp_fd = f->control_fd = -1;
 	f->name = arena_cstr(&f->arena, name);
 	return f;
@@ -151,6 +167,7 @@ free_folder(struct folder **folder)
 	if (f == NULL)
 		return;
 	folder_cache_flush(f);
+	f->acc->n_folders--;
 	if (f->control_fd != f->dir_fd)
 		fs_close(&f->control_fd);
 	fs_close(&f->tmp_fd);
@@ -183,6 +200,28 @@ mark_deleted(struct db_txn *t, struct account *acc, struct folder_rec *r)
 	return rec_put(t, r);
 }
 
+/* The id of a name; an account of one folder has one, whatever it was called. */
+static enum err
+find_id(struct db_txn *t, const struct account *acc, struct span name,
+    uint32_t *id)
+{
+	struct db_cursor *c = NULL;
+	struct span k, v;
+	enum err e;
+
+	if (acc->alone == NULL)
+		return names_get(t, name, id);
+	if ((e = db_cursor_open(t, T_NAMES, &c)) != ERR_OK)
+		return e;
+	e = db_seek(c, SPAN("\0"), &k, &v);
+	if (e == ERR_OK && v.n == sizeof(*id))
+		memcpy(id, v.p, sizeof(*id));
+	else if (e == ERR_OK)
+		e = ERR_NOTFOUND;
+	db_cursor_close(&c);
+	return e;
+}
+
 /* Looks the name up; *known says whether its record is of this directory. */
 static enum err
 find_record(struct db_txn *t, struct folder *f, struct span name,
@@ -192,7 +231,7 @@ find_record(struct db_txn *t, struct folder *f, struct span name,
 	enum err e;
 
 	*known = false;
-	if ((e = names_get(t, name, &id)) != ERR_OK)
+	if ((e = find_id(t, f->acc, name, &id)) != ERR_OK)
 		return e;
 	if ((e = rec_get(t, id, a, r)) != ERR_OK)
 		return e;
@@ -219,7 +258,7 @@ check_name(struct db_txn *t, struct folder *f, struct span name,
 		return e;
 	if (e == ERR_OK && v.n > 1)
 		return ERR_STATE;
-	name_to_dir(name, dir);
+	dir_of(f->acc, name, dir);
 	return fstatat(f->acc->root_fd, dir, &there, 0) == 0 &&
 	    there.st_ino == st->st_ino && there.st_dev == st->st_dev ?
 	    ERR_OK : ERR_STATE;
@@ -252,6 +291,8 @@ make_record(struct folder *f, struct span name, const struct stat *st,
 		arena_free(&a);
 		return ERR_OK;		/* another process was faster */
 	}
+	if (e == ERR_OK && f->acc->alone != NULL)
+		e = db_del(t, T_NAMES, r.name);
 	if (e == ERR_OK && !(r.flags & REC_DELETED))
 		e = mark_deleted(t, f->acc, &r);
 	if (e == ERR_NOTFOUND)
@@ -267,6 +308,33 @@ make_record(struct folder *f, struct span name, const struct stat *st,
 		db_abort(&t);
 	arena_free(&a);
 	f->id = fresh.id;
+	return e;
+}
+
+/*
+ * A folder that is an account of its own was renamed, by its owner or by another
+ * program: whoever opens it next by its new name puts that down.
+ */
+static enum err
+take_name(struct folder *f, struct span name)
+{
+	struct folder_rec r;
+	struct arena a = { 0 };
+	struct db_txn *t;
+	enum err e;
+
+	if ((e = account_write(f->acc, &t)) != ERR_OK)
+		return e;
+	if ((e = rec_get(t, f->id, &a, &r)) == ERR_OK &&
+	    !span_eq(r.name, name))
+		e = rename_record(t, &a, f->id, r.name, name);
+	if (e == ERR_OK)
+		e = db_commit(&t);
+	else
+		db_abort(&t);
+	arena_free(&a);
+	if (e == ERR_OK)
+		account_folder_gone(f->acc, f->id);
 	return e;
 }
 
@@ -288,6 +356,11 @@ attach(struct folder *f, struct span name, bool select)
 		return e;
 	e = find_record(t, f, name, &st, &a, &r, &known);
 	db_abort(&t);
+	if (e == ERR_OK && known && !span_eq(r.name, name) &&
+	    (e = take_name(f, name)) != ERR_OK) {
+		arena_free(&a);
+		return e;
+	}
 	if (e == ERR_OK && known && r.uidnext > 0 &&
 	    !(r.flags & REC_IMPORTING)) {
 		e = scan_evidence(f, &r, select, &how);
@@ -334,6 +407,8 @@ open_by_name(struct account *acc, struct span name, bool select,
 		return ERR_NOTFOUND;
 	if (name_is_inbox(name))
 		name = SPAN("INBOX");
+	if (acc->alone != NULL && !span_eq(name, span_of(acc->alone)))
+		return ERR_NOTFOUND;
 	for (int attempt = 0; attempt < NAME_TRIES; attempt++) {
 		f = new_folder(acc, name);
 		f->read_only = read_only;

@@ -19,6 +19,7 @@
 #include "common/lock.h"
 #include "common/log.h"
 #include "maildir/account.h"
+#include "maildir/alone.h"
 #include "maildir/folder.h"
 #include "maildir/folder_path.h"
 #include "maildir/index.h"
@@ -378,13 +379,43 @@ free_name(struct db_txn *t, uint32_t id, const struct folder_rec *r)
 	return e == ERR_NOTFOUND ? ERR_OK : e;
 }
 
+/* Its directory, and what lies beside it in CONTROL and INDEX. */
+static enum err
+remove_dirs(struct account *acc, uint32_t folder_id)
+{
+	char path[64];
+	enum err e;
+
+	snprintf(path, sizeof(path), "loft/deleted/%u", folder_id);
+	wait_for_writers(acc, folder_id);
+	if ((e = fs_remove_tree(acc->root_fd, path)) == ERR_OK &&
+	    acc->control_fd != acc->root_fd)
+		e = fs_remove_tree(acc->control_fd, path);
+	if (e == ERR_OK && acc->index_fd != acc->root_fd)
+		e = fs_remove_tree(acc->index_fd, path);
+	return e;
+}
+
+/*
+ * A deleted folder that is an account of its own: the last one in it removes the mail,
+ * what is left the owner's account does, to which this process may have no way.
+ */
+static void
+empty_inner(struct account *acc)
+{
+	static const char *const dirs[] = { "cur", "new", "tmp" };
+
+	for (size_t i = 0; i < sizeof(dirs) / sizeof(*dirs); i++)
+		if (fs_remove_tree(acc->root_fd, dirs[i]) != ERR_OK)
+			log_debug("%s of a deleted mailbox stays", dirs[i]);
+}
+
 void
 ghost_drop_folder(struct account *acc, uint32_t folder_id)
 {
 	struct folder_rec r;
 	struct arena a = { 0 };
 	struct db_txn *t;
-	char path[64];
 	bool done = false, used = true;
 	enum err e;
 
@@ -394,16 +425,16 @@ ghost_drop_folder(struct account *acc, uint32_t folder_id)
 	if (e == ERR_OK)
 		used = presence_is_behind(t, folder_id, 0, UINT64_MAX);
 	db_abort(&t);
-	if (e != ERR_OK || !(r.flags & REC_DELETED) || used) {
-		arena_free(&a);
-		return;
-	}
-	snprintf(path, sizeof(path), "loft/deleted/%u", folder_id);
-	wait_for_writers(acc, folder_id);
-	if (fs_remove_tree(acc->root_fd, path) != ERR_OK ||
-	    (acc->wide_control &&
-	    fs_remove_tree(acc->control_fd, path) != ERR_OK))
+	if (e != ERR_OK || !(r.flags & REC_DELETED) || used)
 		goto out;
+	if (acc->alone == NULL && (alone_is_entered(acc, folder_id) ||
+	    remove_dirs(acc, folder_id) != ERR_OK))
+		goto out;
+	/* The record stays as a sign for who comes by a descriptor only. */
+	if (r.flags & REC_TAKEN) {
+		empty_inner(acc);
+		goto out;
+	}
 	KILL_POINT("deleted-removed");
 	while (!done) {
 		if (account_write(acc, &t) != ERR_OK)

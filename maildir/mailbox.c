@@ -19,6 +19,7 @@
 #include "common/lock.h"
 #include "common/log.h"
 #include "maildir/account.h"
+#include "maildir/alone.h"
 #include "maildir/folder.h"
 #include "maildir/ghost.h"
 #include "maildir/mailbox_names.h"
@@ -158,25 +159,6 @@ folder_create(struct account *acc, struct span name)
 
 /* ---- DELETE ---- */
 
-/*
- * The control directory of a mailbox that has one elsewhere goes the same way: who
- * keeps the mailbox needs it.
- */
-static void
-move_control(struct account *acc, struct span name, uint32_t id)
-{
-	char dir[256], path[64];
-
-	if (!acc->wide_control)
-		return;
-	snprintf(dir, sizeof(dir), ".%.*s", (int)name.n, name.p);
-	snprintf(path, sizeof(path), "loft/deleted/%u", id);
-	if (fs_mkdir(acc->control_fd, "loft", 0700) != ERR_OK ||
-	    fs_mkdir(acc->control_fd, "loft/deleted", 0700) != ERR_OK ||
-	    renameat(acc->control_fd, dir, acc->control_fd, path) != 0)
-		(void)!fs_remove_tree(acc->control_fd, dir);
-}
-
 /* One DELETE: what is asked for and what is found. */
 struct deletion {
 	struct span name;
@@ -184,7 +166,63 @@ struct deletion {
 	uint32_t id;
 	struct others others;
 	struct arena a;
+	/* Where the mailbox is an account of its own; its sessions are in there. */
+	struct account *inner;
+	struct db_txn *inner_txn;
+	struct folder_rec inner_rec;
 };
+
+/* ---- one that is an account of its own ---- */
+
+/* Begins the transaction in which it is left, and adds its sessions to the others. */
+static enum err
+meet_inner(struct deletion *d)
+{
+	struct db_cursor *c = NULL;
+	struct span k, v;
+	uint32_t id;
+	enum err e;
+
+	d->inner_rec.id = 0;
+	if ((e = account_write(d->inner, &d->inner_txn)) != ERR_OK ||
+	    (e = db_cursor_open(d->inner_txn, T_NAMES, &c)) != ERR_OK)
+		return e;
+	e = db_seek(c, SPAN("\0"), &k, &v);
+	if (e == ERR_OK && v.n == sizeof(id)) {
+		memcpy(&id, v.p, sizeof(id));
+		if ((e = rec_get(d->inner_txn, id, &d->a, &d->inner_rec)) ==
+		    ERR_OK)
+			e = others_meet(d->inner_txn, d->inner, id, &d->a,
+			    &d->others);
+	}
+	db_cursor_close(&c);
+	return e == ERR_NOTFOUND ? ERR_OK : e;
+}
+
+/*
+ * After the directory went and our own transaction: a death before leaves its sessions
+ * with a mailbox that goes when they do.
+ */
+static void
+leave_inner(struct deletion *d)
+{
+	struct folder_rec *r = &d->inner_rec;
+	bool kept = d->how == OTHERS_KEEP && d->others.n > 0;
+
+	if (r->id == 0) {
+		db_abort(&d->inner_txn);
+		return;
+	}
+	r->flags |= REC_DELETED | REC_TAKEN | (kept ? REC_KEPT : 0);
+	r->modseq = rec_next_modseq(r);
+	if (rec_put(d->inner_txn, r) != ERR_OK)
+		db_abort(&d->inner_txn);
+	else if (db_commit(&d->inner_txn) == ERR_OK && !kept)
+		account_folder_gone(d->inner, r->id);
+	d->inner->late_deleted = r->id;
+}
+
+/* ---- the deletion ---- */
 
 /* The record of what is to be deleted; one with a new id if it has none. */
 static enum err
@@ -214,7 +252,8 @@ delete_in(struct db_txn *t, struct account *acc, struct deletion *d)
 
 	d->others = (struct others){ 0 };
 	if ((e = find_doomed(t, d, &r, &is_new)) != ERR_OK ||
-	    (e = others_meet(t, acc, d->id, &d->a, &d->others)) != ERR_OK)
+	    (e = others_meet(t, acc, d->id, &d->a, &d->others)) != ERR_OK ||
+	    (d->inner != NULL && (e = meet_inner(d)) != ERR_OK))
 		return e;
 	if (d->how == OTHERS_REFUSE && d->others.n > 0)
 		return ERR_BUSY;
@@ -233,14 +272,18 @@ delete_in(struct db_txn *t, struct account *acc, struct deletion *d)
 	if (d->how == OTHERS_KEEP && d->others.n > 0)
 		r.flags |= REC_KEPT;
 	r.modseq = rec_next_modseq(&r);
-	if ((e = rec_put(t, &r)) != ERR_OK || is_new || r.flags & REC_KEPT)
+	if ((e = rec_put(t, &r)) != ERR_OK)
 		return e;
-	return db_del(t, T_NAMES, d->name);
+	/* A kept one keeps its name. */
+	if (r.flags & REC_KEPT)
+		return is_new ? names_put(t, d->name, d->id) : ERR_OK;
+	return is_new ? ERR_OK : db_del(t, T_NAMES, d->name);
 }
 
 static enum err
 delete_locked(struct account *acc, struct deletion *d)
 {
+	char dir[256], path[64];
 	struct db_txn *t;
 	enum err e;
 
@@ -252,11 +295,19 @@ delete_locked(struct account *acc, struct deletion *d)
 		return e;
 	if ((e = delete_in(t, acc, d)) != ERR_OK) {
 		db_abort(&t);
+		db_abort(&d->inner_txn);
 		return e;
 	}
-	if ((e = db_commit(&t)) != ERR_OK)
+	if ((e = db_commit(&t)) != ERR_OK) {
+		db_abort(&d->inner_txn);
 		return e;
-	move_control(acc, d->name, d->id);
+	}
+	KILL_POINT("delete-committed");
+	if (d->inner != NULL)
+		leave_inner(d);
+	name_to_dir(d->name, dir);
+	snprintf(path, sizeof(path), "loft/deleted/%u", d->id);
+	alone_move_beside(acc, dir, path);
 	if (acc->sync)
 		e = fs_sync(acc->root_fd, "mail root");
 	return e;
@@ -295,13 +346,18 @@ folder_delete(struct account *acc, struct span name, enum others_how how,
 		return ERR_CANNOT;
 	if (name_check(name) != ERR_OK)
 		return ERR_NOTFOUND;
-	if ((e = presence_join(acc)) != ERR_OK)
+	if ((e = presence_join(acc)) != ERR_OK ||
+	    (alone_is(acc, name) && (e = alone_get(acc, name, &d.inner)) !=
+	    ERR_OK))
 		return e;
 	for (int attempt = 0; ; attempt++) {
 		if ((e = names_lock(acc)) != ERR_OK)
 			return e;
 		e = delete_locked(acc, &d);
 		names_unlock(acc);
+		if (d.inner != NULL && e == ERR_BUSY && attempt == 0 &&
+		    presence_sweep(d.inner, true) != ERR_OK)
+			break;
 		if (!others_may_be_dead(acc, e, attempt))
 			break;
 	}
@@ -310,6 +366,7 @@ folder_delete(struct account *acc, struct span name, enum others_how how,
 		*id_out = acc->late_deleted = d.id;
 		if (how != OTHERS_KEEP)
 			account_folder_gone(acc, d.id);
+		alone_trim(acc);
 	}
 	arena_free(&d.a);
 	return e;

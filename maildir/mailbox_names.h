@@ -3,7 +3,10 @@
 #define MAILDIR_MAILBOX_NAMES_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
+#include "common/arena.h"
+#include "common/db.h"
 #include "common/err.h"
 #include "common/span.h"
 
@@ -22,6 +25,10 @@ enum err rename_finish(struct account *acc);
 
 /* Whether a mailbox is there: a directory with cur/ in it. */
 bool mailbox_is_there(struct account *acc, struct span name);
+
+/* Within a write transaction: a folder's record and its name become another's. */
+enum err rename_record(struct db_txn *t, struct arena *a, uint32_t id,
+    struct span from, struct span to);
 
 /* Finishes a RENAME that a dead process left; one look when there is none. */
 enum err names_settle(struct account *acc);

@@ -13,6 +13,7 @@
 #include "common/killpoint.h"
 #include "common/log.h"
 #include "maildir/account.h"
+#include "maildir/alone.h"
 #include "maildir/change.h"
 #include "maildir/folder.h"
 #include "maildir/mailbox_names.h"
@@ -27,6 +28,7 @@ struct rename_one {
 	struct span from, to;
 	uint32_t id;		/* by the state only */
 	enum others_how how;	/* where another session has it open */
+	struct account *inner;	/* where it is an account of its own */
 };
 
 /* The mailboxes that a rename touches: itself and what is below. */
@@ -85,9 +87,89 @@ struct renaming {
 	const struct others_policy *policy;
 	struct others others;
 	bool is_refused, ends_some;
+	struct rename_one *dirs;	/* by the directories */
 	struct rename_one *names;	/* by the state; with ids */
 	struct arena a;
 };
+
+/* ---- folders that are accounts of their own ---- */
+
+/* Opened before the transaction, which is short; pinned until they are left. */
+static enum err
+enter_inner(struct account *acc, struct rename_one *list)
+{
+	enum err e = ERR_OK;
+
+	for (; list != NULL && e == ERR_OK; list = list->next) {
+		if (!alone_is(acc, list->from))
+			continue;
+		if ((e = alone_get(acc, list->from, &list->inner)) == ERR_OK)
+			list->inner->n_folders++;
+	}
+	return e;
+}
+
+static void
+leave_inner(struct rename_one *list)
+{
+	for (; list != NULL; list = list->next) {
+		if (list->inner != NULL)
+			list->inner->n_folders--;
+		list->inner = NULL;
+	}
+}
+
+/*
+ * Who has one of them open. Who opens one between this and the renames has it by its
+ * old name for a moment, and follows.
+ */
+static enum err
+meet_inner(struct renaming *m)
+{
+	for (struct rename_one *r = m->dirs; r != NULL; r = r->next) {
+		size_t before = m->others.n;
+		struct db_txn *t;
+		uint32_t id;
+		enum err e;
+
+		if (r->inner == NULL)
+			continue;
+		if ((e = db_begin(r->inner->db, false, &t)) != ERR_OK)
+			return e;
+		if ((e = names_get(t, r->from, &id)) == ERR_OK)
+			e = others_meet(t, r->inner, id, &m->a, &m->others);
+		db_abort(&t);
+		if (e != ERR_OK && e != ERR_NOTFOUND)
+			return e;
+		if (m->others.n == before)
+			continue;
+		r->how = m->policy->how(m->policy->ctx, r->from);
+		m->is_refused |= r->how == OTHERS_REFUSE;
+		m->ends_some |= r->how == OTHERS_END;
+	}
+	return ERR_OK;
+}
+
+/* Each puts its new name down, which wakes its sessions. */
+static void
+name_inner(struct account *acc, const struct rename_one *list)
+{
+	for (; list != NULL; list = list->next) {
+		struct account *inner;
+		struct folder *f = NULL;
+
+		if (!alone_is(acc, list->to))
+			continue;
+		if (alone_get(acc, list->to, &inner) != ERR_OK ||
+		    folder_open(inner, list->to, &f) != ERR_OK)
+			log_warn("mailbox %s: its sessions hear of its new "
+			    "name from who opens it next",
+			    log_text(list->to));
+		folder_close(&f);
+	}
+}
+
+/* ---- the tree ---- */
 
 /*
  * Names in the state that lie at or below `from`: by the state, not by the
@@ -164,7 +246,7 @@ put_intent(struct account *acc, struct renaming *m)
 	if ((e = account_write(acc, &t)) != ERR_OK)
 		return e;
 	if (m != NULL && (e = meet_all(t, acc, m)) == ERR_OK &&
-	    m->is_refused)
+	    (e = meet_inner(m)) == ERR_OK && m->is_refused)
 		e = ERR_BUSY;
 	if (m != NULL)
 		buf_add_span(&b, m->from);
@@ -198,15 +280,13 @@ rename_dirs(struct account *acc, const struct rename_one *list)
 			    log_text(list->from));
 			return e;
 		}
-		if (acc->wide_control)
-			(void)!renameat(acc->control_fd, from, acc->control_fd,
-			    to);
+		alone_move_beside(acc, from, to);
 		KILL_POINT("rename-dir");
 	}
 	return ERR_OK;
 }
 
-static enum err
+enum err
 rename_record(struct db_txn *t, struct arena *a, uint32_t id,
     struct span from, struct span to)
 {
@@ -260,6 +340,8 @@ carry_out(struct account *acc, struct renaming *m,
 		if ((e = rename_records(acc, m)) == ERR_OK &&
 		    acc->sync)
 			e = fs_sync(acc->root_fd, "mail root");
+		if (e == ERR_OK)
+			name_inner(acc, list);
 		return e;
 	}
 	/* Back, as far as that goes; the intent goes with it. */
@@ -333,12 +415,16 @@ rename_locked(struct account *acc, struct renaming *m)
 		return ERR_NOTFOUND;
 	if (mailbox_is_there(acc, m->to))
 		return ERR_EXISTS;
-	if ((e = others_reserve(acc, m->to)) != ERR_OK ||
-	    (e = check_targets(acc, list)) != ERR_OK ||
-	    (e = put_intent(acc, m)) != ERR_OK)
-		return e;
-	KILL_POINT("rename-intent");
-	return carry_out(acc, m, list);
+	m->dirs = list;
+	if ((e = others_reserve(acc, m->to)) == ERR_OK &&
+	    (e = check_targets(acc, list)) == ERR_OK &&
+	    (e = enter_inner(acc, list)) == ERR_OK &&
+	    (e = put_intent(acc, m)) == ERR_OK) {
+		KILL_POINT("rename-intent");
+		e = carry_out(acc, m, list);
+	}
+	leave_inner(list);
+	return e;
 }
 
 static void

@@ -5,6 +5,7 @@
 
 #include "common/log.h"
 #include "maildir/account.h"
+#include "maildir/alone.h"
 #include "maildir/presence.h"
 #include "maildir/state.h"
 
@@ -80,7 +81,8 @@ others_reserve(struct account *acc, struct span name)
 		return e;
 	if ((e = names_get(t, name, &id)) == ERR_OK &&
 	    (e = rec_get(t, id, &a, &r)) == ERR_OK && r.flags & REC_KEPT)
-		used = presence_is_behind(t, id, 0, UINT64_MAX);
+		used = presence_is_behind(t, id, 0, UINT64_MAX) ||
+		    alone_is_entered(acc, id);
 	db_abort(&t);
 	arena_free(&a);
 	if (used)

@@ -61,6 +61,8 @@ enum folder_rec_flags {
 	 * left, T_NAMES leads here: the name is reserved (RFC 2180 3.2).
 	 */
 	REC_KEPT = 4,
+	/* With REC_DELETED, in an account of one folder: the directory went, too. */
+	REC_TAKEN = 8,
 };
 
 struct folder_rec {
