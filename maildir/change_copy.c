@@ -2,7 +2,7 @@
  * COPY links each file into the destination's tmp/ (or copies it where a link cannot
  * be) and goes on as APPEND does.
  */
-#include "maildir/change.h"
+#include "maildir/change_copy.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,8 +16,8 @@
 #include "common/killpoint.h"
 #include "common/log.h"
 #include "maildir/account.h"
+#include "maildir/change.h"
 #include "maildir/change_add.h"
-#include "maildir/change_copy.h"
 #include "maildir/folder_path.h"
 #include "maildir/ghost.h"
 #include "maildir/presence.h"
