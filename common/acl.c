@@ -245,7 +245,7 @@ acl_change(struct span text, struct span id, bool negative, unsigned rights,
 {
 	struct arena a = { 0 };
 	size_t entries = 0;
-	bool done = rights == 0;
+	bool done = rights == ACL_REMOVE;
 
 	if (!acl_is_identifier(id))
 		return ERR_SYNTAX;

@@ -73,9 +73,12 @@ void acl_letters(unsigned rights, struct buf *out);
  */
 enum err acl_parse(struct span letters, unsigned *out);
 
+/* In place of rights: the entry is removed. Without rights it says "none". */
+enum { ACL_REMOVE = 1 << 16 };
+
 /*
  * The text of the file after a change: the entry of this identifier gets these rights,
- * or is removed where there are none. Everything else stays.
+ * or is removed. Everything else stays.
  * Errors: ERR_SYNTAX no such identifier is possible; ERR_LIMIT too many entries, or
  * too large.
  */

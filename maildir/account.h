@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "common/arena.h"
@@ -74,8 +75,12 @@ struct account {
 	char *alone;		/* the only mailbox, or NULL */
 	unsigned n_folders;	/* open ones */
 	/* Accounts of single folders, by alone.h: those reached from here. */
-	struct account *inner, *next;
+	struct account *inner, *next, *outer;
 	char *key;		/* whose, where it is not ours */
+	/* What its list of rights says of us (worker/rights.h), and of which file. */
+	bool rights_known;
+	unsigned rights;
+	struct stat rights_was;
 };
 
 /*

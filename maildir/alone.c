@@ -38,6 +38,16 @@ alone_is(const struct account *acc, struct span name)
 	return faccessat(acc->root_fd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
+bool
+alone_has_state(const struct account *acc, struct span name)
+{
+	char path[300], dir[256];
+
+	name_to_dir(name, dir);
+	snprintf(path, sizeof(path), "%s/loft/state/data.mdb", dir);
+	return faccessat(acc->index_fd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 /* Whether the folder is there still, and has the name that it is known by here. */
 static bool
 is_there(struct account *in)
@@ -122,6 +132,7 @@ open_inner(struct account *acc, struct span key, struct span name, int fd[3],
 		return e;
 	}
 	(*out)->key = whose;
+	(*out)->outer = acc;
 	/* Nobody uses it yet: make room first. */
 	alone_trim(acc);
 	(*out)->next = acc->inner;

@@ -20,6 +20,9 @@ struct account;
  */
 bool alone_is(const struct account *acc, struct span name);
 
+/* Whether it was ever opened as one. */
+bool alone_has_state(const struct account *acc, struct span name);
+
 /*
  * Its account, opened once. It belongs to acc and is closed with it, or by a later
  * call that needs room, while no folder of it is open.

@@ -298,7 +298,8 @@ change_append(struct folder *f, struct deliver **d, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		in[i].from_dir = f->tmp_fd;
 		in[i].from_name = d[i]->tmp_name;
-		in[i].rec = (struct record){ .flags = d[i]->flags & FLAG_ALL,
+		in[i].rec = (struct record){
+			.flags = d[i]->flags & FLAG_ALL & ~f->locked_flags,
 			.keywords = d[i]->keywords, .size = d[i]->size,
 			.wire_size = d[i]->wire_size,
 			.internal_date = d[i]->internal_date,

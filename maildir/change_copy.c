@@ -167,10 +167,13 @@ copy_prepare(const struct keywords *names, struct folder *to, bool create,
     const struct record *rec, struct arena *a, struct incoming *in)
 {
 	in->rec = *rec;
-	in->rec.flags &= FLAG_ALL;
+	in->rec.flags &= FLAG_ALL & ~to->locked_flags;
 	in->rec.save_date = clock_s();
 	in->rec.extra = SPAN_NONE;
 	in->rec.base = span_of(new_base(a, rec));
+	in->rec.keywords = 0;
+	if (to->keywords_locked)
+		return ERR_OK;
 	return copy_map_keywords(names, to, create, rec->keywords,
 	    &in->rec.keywords);
 }

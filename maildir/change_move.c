@@ -180,6 +180,8 @@ prepare_all(struct moving *m, const uint32_t *uids, size_t n)
 		used |= info[i].keywords;
 	if (e != ERR_OK || (e = copy_keywords(m->f, m->a, &m->names)) != ERR_OK)
 		return e;
+	if (m->to->keywords_locked)
+		return ERR_OK;
 	return copy_map_keywords(&m->names, m->to, true, used, &ignored);
 }
 

@@ -78,6 +78,20 @@ nameless(const struct keywords *k)
 	return bits;
 }
 
+/* What may not be changed is as it was. */
+static void
+keep_locked(const struct folder *f, struct target *t)
+{
+	uint32_t locked = f->locked_flags;
+
+	t->new_flags = (t->new_flags & ~locked) | (t->old_flags & locked &
+	    FLAG_ALL);
+	if (f->keywords_locked)
+		t->new_keywords = t->old_keywords;
+	t->changed = t->new_flags != (t->old_flags & FLAG_ALL) ||
+	    t->new_keywords != t->old_keywords;
+}
+
 static enum err
 read_targets(struct storing *s, const uint32_t *uids, size_t n,
     enum store_op op, uint32_t flags, uint64_t keywords)
@@ -114,6 +128,8 @@ read_targets(struct storing *s, const uint32_t *uids, size_t n,
 				.old_keywords = rec.keywords };
 			apply_op(g, op, flags,
 			    keywords | (rec.keywords & keep));
+			if (s->f->locked_flags != 0 || s->f->keywords_locked)
+				keep_locked(s->f, g);
 			s->n++;
 			if (!g->changed)
 				continue;

@@ -25,6 +25,9 @@ struct folder {
 	char *name;		/* storage name as of the last look; in `arena` */
 	bool read_only;		/* EXAMINE, or the file system is */
 	bool selected;		/* holds a reference, a cursor */
+	/* What this session may not change (RFC 4314): such bits stay as they are. */
+	uint32_t locked_flags;
+	bool keywords_locked;
 	int dir_fd, cur_fd, new_fd, tmp_fd;
 	int control_fd;		/* where its uidlist and keywords are; may equal dir_fd */
 	struct keywords keywords;	/* as of the last look */

@@ -75,6 +75,17 @@ class TranscriptFile(pytest.File):
             item.transcript = transcripts.Transcript(self.path, v)
             item.extra = "".join(x + "\n" for x in item.transcript.config)
             yield item
+            if v == transcripts.Transcript(self.path).variants[0] \
+                    and self.path.parent.name == "rfc2180":
+                yield self.alone(v)
+
+    def alone(self, v):
+        """The same where each mailbox has a state of its own."""
+        item = TranscriptItem.from_parent(self, name=self.path.stem + "[rights]")
+        item.transcript = transcripts.Transcript(self.path, v)
+        item.transcript.enter_alone()
+        item.extra = "".join(x + "\n" for x in item.transcript.config)
+        return item
 
 
 class TranscriptItem(pytest.Item):

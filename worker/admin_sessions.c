@@ -1,11 +1,14 @@
 /* loftctl sessions, ghosts, ghosts release: what goes on between the clients. */
 #include "common/log.h"
 #include "maildir/account.h"
+#include "maildir/alone.h"
 #include "maildir/census.h"
+#include "maildir/folder.h"
 #include "worker/admin.h"
 #include "worker/namespace.h"
 #include "worker/policy.h"
 
+#include <string.h>
 #include <time.h>
 
 static void
@@ -86,24 +89,92 @@ add_session(struct admin *a, const struct census_session *s)
 	    (unsigned long long)s->ghosts);
 }
 
+/* ---- the accounts of which an account consists ---- */
+
+/*
+ * Calls one() with the account, then with that of each folder that has a state of its
+ * own (alone.h); name: only of this mailbox (p NULL: all).
+ */
+static enum err
+for_each(struct admin *a, struct span name, enum err (*one)(struct admin *a,
+    struct account *acc, struct span name, void *ctx), void *ctx)
+{
+	struct folder_entry *entry;
+	struct account *in;
+	size_t n;
+	enum err e = one(a, a->account, name, ctx);
+
+	if (e != ERR_OK ||
+	    (e = folder_list(a->account, &a->arena, &entry, &n)) != ERR_OK)
+		return e;
+	for (size_t i = 0; i < n && e == ERR_OK; i++) {
+		if ((name.p != NULL && !span_eq(name, entry[i].name)) ||
+		    !alone_is(a->account, entry[i].name) ||
+		    !alone_has_state(a->account, entry[i].name))
+			continue;
+		e = alone_get(a->account, entry[i].name, &in);
+		if (e == ERR_OK)
+			e = one(a, in, name, ctx);
+	}
+	return e;
+}
+
+/* ---- sessions ---- */
+
+struct rows {
+	struct census_session *v;
+	size_t n;
+};
+
+static enum err
+collect_sessions(struct admin *a, struct account *acc, struct span name,
+    void *ctx)
+{
+	struct rows *r = ctx, more = { 0 }, all;
+	enum err e = census_sessions(acc, &a->arena, &more.v, &more.n);
+
+	(void)name;
+	if (e != ERR_OK)
+		return e;
+	all.v = arena_array(&a->arena, r->n + more.n + 1, sizeof(*all.v));
+	if (r->n > 0)
+		memcpy(all.v, r->v, r->n * sizeof(*all.v));
+	if (more.n > 0)
+		memcpy(all.v + r->n, more.v, more.n * sizeof(*all.v));
+	r->v = all.v;
+	r->n += more.n;
+	return ERR_OK;
+}
+
+/* In its account as one that has nothing open, and in the folder's. */
+static bool
+is_elsewhere(const struct rows *r, const struct census_session *s)
+{
+	for (const struct census_session *o = r->v; o < r->v + r->n; o++)
+		if (o != s && o->pid == s->pid &&
+		    (o->folder_id != 0 || o < s))
+			return s->folder_id == 0;
+	return false;
+}
+
 int
 admin_sessions(struct admin *a)
 {
-	struct census_session *s;
+	struct rows r = { 0 };
 	struct span name;
-	size_t n;
 	enum err e;
 	int code;
 
 	if ((code = mailbox_argument(a, &name)) != ADMIN_OK)
 		return code;
-	if ((e = census_sessions(a->account, &a->arena, &s, &n)) != ERR_OK)
+	if ((e = for_each(a, name, collect_sessions, &r)) != ERR_OK)
 		return unreadable(a, e);
 	buf_adds(&a->out, "username\tpid\tip\tmailbox\tpolicy\tcursor\t"
 	    "backlog\tghosts\n");
-	for (size_t i = 0; i < n; i++)
-		if (name.p == NULL || span_eq(name, s[i].mailbox))
-			add_session(a, &s[i]);
+	for (size_t i = 0; i < r.n; i++)
+		if ((name.p == NULL || span_eq(name, r.v[i].mailbox)) &&
+		    !is_elsewhere(&r, &r.v[i]))
+			add_session(a, &r.v[i]);
 	return ADMIN_OK;
 }
 
@@ -144,42 +215,64 @@ add_ghost(struct admin *a, const struct census_ghost *g)
 	buf_addf(&a->out, "\t%s\t%llu\t", since, (unsigned long long)g->bytes);
 }
 
-int
-admin_ghosts(struct admin *a)
+static enum err
+write_ghosts(struct admin *a, struct account *acc, struct span name, void *ctx)
 {
 	struct census_session *s;
 	struct census_ghost *g;
-	struct span name;
 	size_t n, n_sessions;
 	enum err e;
-	int code;
 
-	if ((code = mailbox_argument(a, &name)) != ADMIN_OK)
-		return code;
-	if ((e = census_sessions(a->account, &a->arena, &s, &n_sessions)) !=
-	    ERR_OK || (e = census_ghosts(a->account, name, &a->arena, &g,
+	(void)ctx;
+	if ((e = census_sessions(acc, &a->arena, &s, &n_sessions)) !=
+	    ERR_OK || (e = census_ghosts(acc, name, &a->arena, &g,
 	    &n)) != ERR_OK)
-		return unreadable(a, e);
-	buf_adds(&a->out, "mailbox\tuid\tsince\tbytes\tpids\n");
+		return e;
 	for (size_t i = 0; i < n; i++) {
 		add_ghost(a, &g[i]);
 		add_holders(a, &g[i], s, n_sessions);
 		buf_addc(&a->out, '\n');
 	}
+	return ERR_OK;
+}
+
+int
+admin_ghosts(struct admin *a)
+{
+	struct span name;
+	enum err e;
+	int code;
+
+	if ((code = mailbox_argument(a, &name)) != ADMIN_OK)
+		return code;
+	buf_adds(&a->out, "mailbox\tuid\tsince\tbytes\tpids\n");
+	if ((e = for_each(a, name, write_ghosts, NULL)) != ERR_OK)
+		return unreadable(a, e);
 	return ADMIN_OK;
+}
+
+static enum err
+release(struct admin *a, struct account *acc, struct span name, void *ctx)
+{
+	size_t *all = ctx, n = 0;
+	enum err e = census_release(acc, name, &n);
+
+	(void)a;
+	*all += n;
+	return e;
 }
 
 int
 admin_ghosts_release(struct admin *a)
 {
 	struct span name;
-	size_t n;
+	size_t n = 0;
 	enum err e;
 	int code;
 
 	if ((code = mailbox_argument(a, &name)) != ADMIN_OK)
 		return code;
-	if ((e = census_release(a->account, name, &n)) != ERR_OK)
+	if ((e = for_each(a, name, release, &n)) != ERR_OK)
 		return unreadable(a, e);
 	buf_addf(&a->out, "%zu expunged message%s released\n", n,
 	    n == 1 ? "" : "s");

@@ -3,6 +3,7 @@
  * so that memory does not grow with it. What is left in the stream after a
  * refusal is dispatch's affair (input_finish).
  */
+#include "common/acl.h"
 #include "common/clock.h"
 #include "common/config.h"
 #include "common/log.h"
@@ -11,14 +12,16 @@
 #include "maildir/folder.h"
 #include "worker/commands.h"
 #include "worker/mailbox.h"
+#include "worker/rights.h"
 #include "worker/status.h"
+#include "worker/target.h"
 
 #include <string.h>
 
 enum { BLOCK = 16384 };
 
 struct append {
-	struct span mailbox;	/* storage name */
+	struct target to;
 	enum err bad;		/* or why it can be none */
 	struct flag_list list;
 	int64_t date;
@@ -31,7 +34,7 @@ read_append(struct session *s, struct cursor *in, struct append *ap)
 	enum err e;
 
 	ap->date = clock_s();
-	if ((e = mailbox_argument(s, in, &ap->mailbox,
+	if ((e = mailbox_argument(s, in, &ap->to,
 	    &ap->bad)) != ERR_OK ||
 	    (e = cursor_space(in)) != ERR_OK)
 		return e;
@@ -210,14 +213,18 @@ cmd_append(struct session *s, struct cursor *in, bool by_uid)
 	if ((e = read_append(s, in, &ap)) != ERR_OK ||
 	    (e = ap.bad) != ERR_OK || (e = check_size(s)) != ERR_OK)
 		return e;
-	e = folder_open(s->account, ap.mailbox, &to);
+	if ((e = target_enter(s, &ap.to, ACL_INSERT)) == ERR_OK)
+		e = folder_open(ap.to.account, ap.to.storage, &to);
 	if (e == ERR_NOTFOUND)
-		return mailbox_missing(s, ap.mailbox, "TRYCREATE");
+		return mailbox_missing(s, &ap.to, "TRYCREATE");
 	if (e != ERR_OK)
 		return e;
+	to->locked_flags = rights_locked_flags(ap.to.rights);
+	if ((ap.to.rights & ACL_WRITE) == 0)
+		ap.list.n_keywords = 0;
 	e = append(s, in, &ap, to);
 	folder_close(&to);
 	/* Deleted while the message came in. */
 	return e == ERR_NOTFOUND ?
-	    mailbox_missing(s, ap.mailbox, "TRYCREATE") : e;
+	    mailbox_missing(s, &ap.to, "TRYCREATE") : e;
 }

@@ -1,11 +1,14 @@
 /* COPY (RFC 3501 6.4.7) and MOVE (RFC 6851), with COPYUID (RFC 4315 3). */
+#include "common/acl.h"
 #include "maildir/change.h"
 #include "maildir/folder.h"
 #include "worker/commands.h"
 #include "worker/mailbox.h"
 #include "worker/policy.h"
 #include "worker/resp.h"
+#include "worker/rights.h"
 #include "worker/status.h"
+#include "worker/target.h"
 
 /* "COPYUID validity from to" in the command arena. */
 static const char *
@@ -27,17 +30,21 @@ static enum err
 read_arguments(struct session *s, struct cursor *in, bool by_uid,
     uint32_t **uids, size_t *n, struct folder **to)
 {
-	struct span storage;
+	struct target t;
 	enum err e, bad;
 
 	if ((e = view_read(&s->view, in, by_uid, uids, n)) != ERR_OK ||
 	    (e = cursor_space(in)) != ERR_OK ||
-	    (e = mailbox_argument(s, in, &storage, &bad)) != ERR_OK ||
+	    (e = mailbox_argument(s, in, &t, &bad)) != ERR_OK ||
 	    (e = cursor_end(in)) != ERR_OK || (e = bad) != ERR_OK)
 		return e;
-	e = folder_open(s->account, storage, to);
-	return e == ERR_NOTFOUND ?
-	    mailbox_missing(s, storage, "TRYCREATE") : e;
+	if ((e = target_enter(s, &t, ACL_INSERT)) == ERR_OK)
+		e = folder_open(t.account, t.storage, to);
+	if (e == ERR_OK) {
+		(*to)->locked_flags = rights_locked_flags(t.rights);
+		(*to)->keywords_locked = (t.rights & ACL_WRITE) == 0;
+	}
+	return e == ERR_NOTFOUND ? mailbox_missing(s, &t, "TRYCREATE") : e;
 }
 
 /* A target that was deleted meanwhile is one that is not there. */
@@ -101,10 +108,15 @@ cmd_move(struct session *s, struct cursor *in, bool by_uid)
 	if ((e = read_arguments(s, in, by_uid, &uids, &n, &to)) != ERR_OK ||
 	    n == 0)
 		goto out;
+	/* RFC 6851 4.4: as STORE of \Deleted and EXPUNGE would want. */
+	if ((~s->folder_rights & (ACL_DELETED | ACL_EXPUNGE)) != 0) {
+		e = ERR_PERM;
+		goto out;
+	}
 	e = change_move(s->folder, uids, n, to, policy_keeps_messages(&p),
 	    p.copying == COPY_REFUSE, in->arena, &r);
 	if (e == ERR_BUSY && policy_keeps_messages(&p))
-		e = mailbox_in_use(s, span_of(s->folder->name));
+		e = mailbox_selected_in_use(s);
 	if (e != ERR_OK || (e = verdict(s, &r)) != ERR_OK)
 		goto out;
 	s->n_expunged += r.n;

@@ -1,4 +1,5 @@
 /* EXPUNGE and UID EXPUNGE. The EXPUNGE lines come from sync, after it. */
+#include "common/acl.h"
 #include "maildir/change.h"
 #include "maildir/folder.h"
 #include "worker/commands.h"
@@ -24,10 +25,11 @@ cmd_expunge(struct session *s, struct cursor *in, bool by_uid)
 		    &n)) != ERR_OK || n == 0)
 			return e;
 	}
+	if ((s->folder_rights & ACL_EXPUNGE) == 0)
+		return ERR_PERM;
 	e = change_expunge(s->folder, uids, n, policy_keeps_messages(&p),
 	    in->arena, &r);
 	s->n_expunged += r.n_done;
 	s->view.expunges_now = true;
-	return e == ERR_BUSY ? mailbox_in_use(s,
-	    span_of(s->folder->name)) : e;
+	return e == ERR_BUSY ? mailbox_selected_in_use(s) : e;
 }

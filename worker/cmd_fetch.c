@@ -221,7 +221,8 @@ fetch_slice(struct fetch *f, const uint32_t *uids, size_t n)
 	if ((e = folder_read(f->s->folder, uids, n, want, &f->slice,
 	    f->info)) != ERR_OK)
 		return e;
-	if (needs & SETS_SEEN && !f->s->folder->read_only)
+	if (needs & SETS_SEEN && !f->s->folder->read_only &&
+	    !(f->s->folder->locked_flags & FLAG_SEEN))
 		mark_seen(f, n);
 	know_keywords(f, n);
 	for (size_t i = 0; i < n; i++) {

@@ -5,6 +5,7 @@
 #include "common/clock.h"
 #include "common/db.h"
 #include "maildir/account.h"
+#include "maildir/folder.h"
 #include "maildir/message.h"
 #include "worker/commands.h"
 #include "worker/conn.h"
@@ -110,7 +111,8 @@ settle(struct session *s)
 		continue;
 	conn_release_buffers(s->conn);
 	message_trim();
-	db_release_pages(s->account->db);
+	db_release_pages((s->folder != NULL ? s->folder->acc :
+		    s->account)->db);
 }
 
 static enum err

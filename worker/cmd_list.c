@@ -2,8 +2,10 @@
  * LIST LSUB NAMESPACE, with RFC 5258 (extended LIST), RFC 3348 (children), RFC 6154
  * (special use) and OLDNAME (RFC 9051 6.3.9.7).
  */
+#include "common/acl.h"
 #include "common/config.h"
 #include "maildir/account.h"
+#include "maildir/alone.h"
 #include "maildir/folder.h"
 #include "maildir/name.h"
 #include "maildir/subs.h"
@@ -11,6 +13,8 @@
 #include "worker/list_options.h"
 #include "worker/namespace.h"
 #include "worker/resp.h"
+#include "worker/rights.h"
+#include "worker/target.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -291,6 +295,17 @@ add_attributes(const struct listing *l, const struct folder_entry *entry,
 }
 
 static void
+write_rights(struct listing *l, struct span storage)
+{
+	struct session *s = l->s;
+	struct target t = { .ns = namespace_inbox(s->cfg), .owner = SPAN(""),
+		.storage = storage };
+
+	resp_myrights(s, &t, alone_is(s->account, storage) ?
+	    rights_at(s->account->root_fd, storage, s->user, true) : ACL_ALL);
+}
+
+static void
 list_entry(struct listing *l, const struct folder_entry *entry)
 {
 	const struct config_namespace *ns = namespace_inbox(l->s->cfg);
@@ -308,6 +323,8 @@ list_entry(struct listing *l, const struct folder_entry *entry)
 		has_children = l->n_entries > 1;
 	add_attributes(l, entry, has_children, special, &attributes);
 	write_extended(l, buf_cstr(&attributes), entry->name, parent);
+	if (l->o.tell_rights && entry->exists)
+		write_rights(l, entry->name);
 	buf_clear(&attributes);
 }
 

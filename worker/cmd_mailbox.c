@@ -1,26 +1,29 @@
 /* CREATE DELETE RENAME SUBSCRIBE UNSUBSCRIBE. */
+#include "common/acl.h"
 #include "maildir/account.h"
+#include "maildir/alone.h"
 #include "maildir/folder.h"
 #include "maildir/subs.h"
 #include "worker/commands.h"
 #include "worker/mailbox.h"
 #include "worker/policy.h"
 #include "worker/status.h"
+#include "worker/target.h"
 
 static bool
-is_inbox(struct span storage)
+is_inbox(const struct target *t)
 {
-	return span_eq(storage, SPAN("INBOX"));
+	return span_eq(t->storage, SPAN("INBOX"));
 }
 
 enum err
 cmd_create(struct session *s, struct cursor *in, bool by_uid)
 {
-	struct span name;
+	struct target t;
 	enum err e, bad;
 
 	(void)by_uid;
-	if ((e = mailbox_argument(s, in, &name, &bad)) != ERR_OK ||
+	if ((e = mailbox_argument(s, in, &t, &bad)) != ERR_OK ||
 	    (e = cursor_end(in)) != ERR_OK)
 		return e;
 	if (bad == ERR_NOTFOUND) {
@@ -29,37 +32,60 @@ cmd_create(struct session *s, struct cursor *in, bool by_uid)
 	}
 	if (bad != ERR_OK)
 		return bad;
-	if (is_inbox(name))
+	if (is_inbox(&t))
 		return ERR_EXISTS;
-	e = folder_create(s->account, name);
-	return e == ERR_BUSY ? mailbox_in_use(s, name) : e;
+	if ((e = target_enter_parent(s, &t, ACL_CREATE)) != ERR_OK)
+		return e;
+	e = folder_create(s->account, t.storage);
+	return e == ERR_BUSY ? mailbox_in_use(s, &t) : e;
+}
+
+/* The account in which a mailbox of ours is: where its policies are. */
+static struct account *
+account_of(struct session *s, struct span storage)
+{
+	struct account *in;
+
+	return alone_is(s->account, storage) &&
+	    alone_get(s->account, storage, &in) == ERR_OK ? in : s->account;
+}
+
+/* Whether the selected mailbox is the one that was deleted. */
+static bool
+was_selected(const struct session *s, const struct target *t, uint32_t id)
+{
+	return s->folder != NULL && s->folder->acc == t->account &&
+	    (t->account->alone != NULL || s->folder->id == id);
 }
 
 enum err
 cmd_delete(struct session *s, struct cursor *in, bool by_uid)
 {
 	struct policy p;
-	struct span name;
+	struct target t;
 	uint32_t id;
 	enum err e, bad;
 
 	(void)by_uid;
-	if ((e = mailbox_argument(s, in, &name, &bad)) != ERR_OK ||
+	if ((e = mailbox_argument(s, in, &t, &bad)) != ERR_OK ||
 	    (e = cursor_end(in)) != ERR_OK)
 		return e;
 	if (bad != ERR_OK)
 		return bad;
-	if (is_inbox(name)) {
+	if (is_inbox(&t)) {
 		status_set(s, NULL, "INBOX cannot be deleted.");
 		return ERR_CANNOT;
 	}
-	p = policy_of(s, name);
-	e = folder_delete(s->account, name, policy_delete(&p), &id);
+	if ((e = target_enter(s, &t, ACL_DELETE)) == ERR_OK) {
+		p = policy_for(s->cfg, t.account, t.storage);
+		e = folder_delete(s->account, t.storage, policy_delete(&p),
+		    &id);
+	}
 	if (e == ERR_NOTFOUND)
-		return mailbox_missing(s, name, NULL);
+		return mailbox_missing(s, &t, NULL);
 	if (e == ERR_BUSY)
-		return mailbox_in_use(s, name);
-	if (e == ERR_OK && s->folder != NULL && s->folder->id == id)
+		return mailbox_in_use(s, &t);
+	if (e == ERR_OK && was_selected(s, &t, id))
 		session_unselect(s);
 	return e;
 }
@@ -68,33 +94,35 @@ cmd_delete(struct session *s, struct cursor *in, bool by_uid)
  * Who renames knows: only others are to hear of it (policy disconnect).
  */
 static void
-follow(struct session *s, struct span from, struct span to)
+follow(struct session *s, const struct target *from, const struct target *to)
 {
 	struct folder *f = s->folder;
 	struct span name = f == NULL ? SPAN_NONE : span_of(f->name);
+	size_t n = from->storage.n;
 
-	if (f == NULL || !span_starts(name, from) || is_inbox(from) ||
-	    (name.n > from.n && name.p[from.n] != '.'))
+	if (f == NULL || !span_starts(name, from->storage) || is_inbox(from) ||
+	    (name.n > n && name.p[n] != '.'))
 		return;
-	f->name = arena_printf(&f->arena, "%.*s%.*s", (int)to.n, to.p,
-	    (int)(name.n - from.n), name.p + from.n);
+	f->name = arena_printf(&f->arena, "%.*s%.*s", (int)to->storage.n,
+	    to->storage.p, (int)(name.n - n), name.p + n);
 }
 
 /* RENAME INBOX moves messages: whoever may not lose them counts too. */
 static enum others_how
 rename_how(void *ctx, struct span name)
 {
-	struct policy p = policy_of(ctx, name);
+	struct session *s = ctx;
+	struct policy p = policy_for(s->cfg, account_of(s, name), name);
 
-	return is_inbox(name) && policy_keeps_messages(&p) ? OTHERS_REFUSE :
-	    policy_rename(&p);
+	return span_eq(name, SPAN("INBOX")) && policy_keeps_messages(&p) ?
+	    OTHERS_REFUSE : policy_rename(&p);
 }
 
 enum err
 cmd_rename(struct session *s, struct cursor *in, bool by_uid)
 {
 	const struct others_policy policy = { rename_how, s };
-	struct span from, to;
+	struct target from, to;
 	enum err e, bad_from, bad_to;
 
 	(void)by_uid;
@@ -107,50 +135,54 @@ cmd_rename(struct session *s, struct cursor *in, bool by_uid)
 		return bad_from;
 	if (bad_to != ERR_OK)
 		return ERR_CANNOT;
-	if (is_inbox(to))
+	if (is_inbox(&to))
 		return ERR_EXISTS;
-	e = folder_rename(s->account, from, to, &policy);
+	if ((e = target_enter(s, &from, is_inbox(&from) ? 0 : ACL_DELETE)) ==
+	    ERR_OK && (e = target_enter_parent(s, &to, ACL_CREATE)) == ERR_OK)
+		e = folder_rename(s->account, from.storage, to.storage,
+		    &policy);
 	if (e == ERR_BUSY)
-		return mailbox_in_use(s, folder_is_reserved(s->account, to) ?
-		    to : from);
+		return mailbox_in_use(s, folder_is_reserved(s->account,
+		    to.storage) ? &to : &from);
 	if (e == ERR_OK)
-		follow(s, from, to);
-	return e == ERR_NOTFOUND ? mailbox_missing(s, from, NULL) : e;
+		follow(s, &from, &to);
+	return e == ERR_NOTFOUND ? mailbox_missing(s, &from, NULL) : e;
 }
 
 enum err
 cmd_subscribe(struct session *s, struct cursor *in, bool by_uid)
 {
-	struct span name;
+	struct target t;
 	bool changed;
 	enum err e, bad;
 
 	(void)by_uid;
-	if ((e = mailbox_argument(s, in, &name, &bad)) != ERR_OK ||
+	if ((e = mailbox_argument(s, in, &t, &bad)) != ERR_OK ||
 	    (e = cursor_end(in)) != ERR_OK)
 		return e;
 	if (bad != ERR_OK)
 		return bad;
-	if (!mailbox_exists(s, name))
-		return mailbox_missing(s, name, NULL);
-	return subs_set(s->account->control_fd, name, true, s->account->sync,
-	    &changed);
+	if (!mailbox_exists(s, t.storage) ||
+	    target_enter(s, &t, ACL_LOOKUP) == ERR_NOTFOUND)
+		return mailbox_missing(s, &t, NULL);
+	return subs_set(s->account->control_fd, t.storage, true,
+	    s->account->sync, &changed);
 }
 
 /* A name that is not subscribed, or not there, is unsubscribed already. */
 enum err
 cmd_unsubscribe(struct session *s, struct cursor *in, bool by_uid)
 {
-	struct span name;
+	struct target t;
 	bool changed;
 	enum err e, bad;
 
 	(void)by_uid;
-	if ((e = mailbox_argument(s, in, &name, &bad)) != ERR_OK ||
+	if ((e = mailbox_argument(s, in, &t, &bad)) != ERR_OK ||
 	    (e = cursor_end(in)) != ERR_OK)
 		return e;
 	if (bad != ERR_OK)
 		return ERR_OK;
-	return subs_set(s->account->control_fd, name, false, s->account->sync,
-	    &changed);
+	return subs_set(s->account->control_fd, t.storage, false,
+	    s->account->sync, &changed);
 }

@@ -1,4 +1,5 @@
 /* SELECT EXAMINE UNSELECT CLOSE CHECK. */
+#include "common/acl.h"
 #include "maildir/change.h"
 #include "maildir/folder.h"
 #include "worker/commands.h"
@@ -6,8 +7,16 @@
 #include "worker/mailbox.h"
 #include "worker/policy.h"
 #include "worker/resp.h"
+#include "worker/rights.h"
 #include "worker/status.h"
+#include "worker/target.h"
 #include "worker/wake.h"
+
+/* Without any of these a mailbox is read-only (RFC 4314 5.2). */
+enum {
+	CHANGES = ACL_SEEN | ACL_WRITE | ACL_DELETED | ACL_EXPUNGE |
+	    ACL_INSERT
+};
 
 /* What SELECT reports (RFC 3501 6.3.1), in the order of its example. */
 static void
@@ -32,11 +41,11 @@ static enum err
 select_mailbox(struct session *s, struct cursor *in, bool read_only)
 {
 	struct folder_snapshot snap = { 0 };
-	struct span storage;
+	struct target t;
 	struct folder *f = NULL;
 	enum err e, bad;
 
-	if ((e = mailbox_argument(s, in, &storage, &bad)) != ERR_OK ||
+	if ((e = mailbox_argument(s, in, &t, &bad)) != ERR_OK ||
 	    (e = cursor_end(in)) != ERR_OK)
 		return e;
 	/* From here on nothing is selected unless it succeeds. */
@@ -46,9 +55,11 @@ select_mailbox(struct session *s, struct cursor *in, bool read_only)
 	}
 	if (bad != ERR_OK)
 		return bad;
-	e = folder_select(s->account, storage, read_only, &f, &snap);
+	if ((e = target_enter(s, &t, ACL_READ)) == ERR_OK)
+		e = folder_select(t.account, t.storage, read_only ||
+		    (t.rights & CHANGES) == 0, &f, &snap);
 	if (e == ERR_NOTFOUND)
-		return mailbox_missing(s, storage, NULL);
+		return mailbox_missing(s, &t, NULL);
 	if (e != ERR_OK)
 		return e;
 	view_set(&s->view, snap.uids, snap.n);
@@ -56,6 +67,11 @@ select_mailbox(struct session *s, struct cursor *in, bool read_only)
 	view_add_recent(&s->view, snap.recent_from, snap.uidnext);
 	s->view.told = s->view.expunged_told = snap.modseq;
 	s->folder = f;
+	s->folder_ns = t.ns;
+	s->folder_owner = arena_cstr(&f->arena, t.owner);
+	s->folder_rights = t.rights;
+	f->locked_flags = rights_locked_flags(t.rights);
+	f->keywords_locked = (t.rights & ACL_WRITE) == 0;
 	s->state = ST_SELECTED;
 	wake_select(s);
 	write_mailbox(s, &snap);
@@ -102,7 +118,7 @@ cmd_close(struct session *s, struct cursor *in, bool by_uid)
 	(void)by_uid;
 	if ((e = cursor_end(in)) != ERR_OK)
 		return e;
-	if (!s->folder->read_only) {
+	if (!s->folder->read_only && s->folder_rights & ACL_EXPUNGE) {
 		e = change_expunge(s->folder, NULL, 0,
 		    policy_keeps_messages(&p), &s->command, &r);
 		s->n_expunged += r.n_done;

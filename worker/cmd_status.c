@@ -1,8 +1,10 @@
 /* STATUS. */
+#include "common/acl.h"
 #include "maildir/folder.h"
 #include "worker/commands.h"
 #include "worker/mailbox.h"
 #include "worker/resp.h"
+#include "worker/target.h"
 
 /* What STATUS can tell, in the order in which it is told. */
 static const struct {
@@ -44,25 +46,26 @@ cmd_status(struct session *s, struct cursor *in, bool by_uid)
 {
 	struct folder_status status = { 0 };
 	const char *gap = "";
-	struct span name;
+	struct target t;
 	unsigned wanted;
 	enum err e, bad;
 
 	(void)by_uid;
-	if ((e = mailbox_argument(s, in, &name, &bad)) != ERR_OK ||
+	if ((e = mailbox_argument(s, in, &t, &bad)) != ERR_OK ||
 	    (e = cursor_space(in)) != ERR_OK ||
 	    (e = read_items(in, &wanted)) != ERR_OK ||
 	    (e = cursor_end(in)) != ERR_OK)
 		return e;
 	if (bad != ERR_OK)
 		return bad;
-	e = folder_get_status(s->account, name, &status);
+	if ((e = target_enter(s, &t, ACL_READ)) == ERR_OK)
+		e = folder_get_status(t.account, t.storage, &status);
 	if (e == ERR_NOTFOUND)
-		return mailbox_missing(s, name, NULL);
+		return mailbox_missing(s, &t, NULL);
 	if (e != ERR_OK)
 		return e;
 	resp_put(s, "* STATUS ");
-	resp_mailbox(s, name);
+	resp_mailbox(s, &t);
 	resp_put(s, " (");
 	for (size_t i = 0; i < N_ITEMS; i++) {
 		uint32_t value;

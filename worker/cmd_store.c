@@ -45,6 +45,19 @@ read_store(struct session *s, struct cursor *in, bool by_uid,
 	return cursor_end(in);
 }
 
+static bool
+may_store(const struct session *s, const struct store *st)
+{
+	const struct folder *f = s->folder;
+
+	if (f->locked_flags == 0 && !f->keywords_locked)
+		return true;
+	if (st->op == STORE_SET)
+		return f->locked_flags != FLAG_ALL || !f->keywords_locked;
+	return (st->list.flags & ~f->locked_flags) != 0 ||
+	    (st->list.n_keywords > 0 && !f->keywords_locked);
+}
+
 /*
  * The bits of the keywords. New ones are made unless they are to be taken away;
  * the client hears of them before they appear in a FETCH response.
@@ -56,7 +69,7 @@ find_keywords(struct session *s, const struct store *st, uint64_t *bits)
 	enum err e;
 
 	*bits = 0;
-	if (st->list.n_keywords == 0)
+	if (st->list.n_keywords == 0 || s->folder->keywords_locked)
 		return ERR_OK;
 	e = folder_keywords(s->folder, st->list.keyword, st->list.n_keywords,
 	    st->op != STORE_REMOVE, bits);
@@ -110,6 +123,9 @@ cmd_store(struct session *s, struct cursor *in, bool by_uid)
 
 	if ((e = read_store(s, in, by_uid, &st)) != ERR_OK || st.n == 0)
 		return e;
+	/* RFC 4314 4: some of what is asked for is enough. */
+	if (!may_store(s, &st))
+		return ERR_PERM;
 	whole = !st.silent && policy_get(s).storing == STORE_ATOMIC;
 	if ((e = find_keywords(s, &st, &keywords)) != ERR_OK ||
 	    (e = change_store(s->folder, st.uids, st.n, st.op,

@@ -78,6 +78,8 @@ check_row(struct session *s, const struct request *q)
 	/* Law of STARTTLS: what came in plain text must not be taken as TLS. */
 	if ((flags & CF_ALONE) != 0 && conn_has_input(s->conn))
 		return refuse(s, "No command may follow before the answer.");
+	if ((q->row->states & ST_SELECTED) != 0 && !sync_rights(s))
+		return ERR_IO;
 	if ((flags & CF_WRITE) != 0 && s->folder->read_only) {
 		status_set(s, "READ-ONLY", "The mailbox is open read-only.");
 		return ERR_PERM;

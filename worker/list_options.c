@@ -51,6 +51,8 @@ read_return(struct list_options *o, struct cursor *in)
 		/* The other two are told without being asked for. */
 		if (cursor_take_word(in, "SUBSCRIBED"))
 			o->tell_subscribed = true;
+		else if (cursor_take_word(in, "MYRIGHTS"))
+			o->tell_rights = true;
 		else if (!cursor_take_word(in, "SPECIAL-USE") &&
 		    !cursor_take_word(in, "CHILDREN"))
 			return cursor_fail(in, "unknown return option");

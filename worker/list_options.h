@@ -21,6 +21,7 @@ struct list_options {
 	bool only_special, only_subscribed;	/* selection: all that are set */
 	bool recursive;		/* RECURSIVEMATCH */
 	bool tell_subscribed;
+	bool tell_rights;	/* RFC 8440 */
 };
 
 /* The arguments of LIST. Patterns live in `a`. Errors: ERR_SYNTAX. */

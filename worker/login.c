@@ -53,6 +53,7 @@ confine_and_open(struct session *s, const char *user, const char *client,
 		.map_bytes = cfg->state_map_size,
 		.store_batch = (unsigned)cfg->store_batch,
 		.changed_fd = s->notify_fd, .sweep = sweep,
+		.shares = cfg->acl != ACL_NO,
 	};
 	enum err e;
 

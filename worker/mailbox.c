@@ -1,6 +1,7 @@
 /* Mailbox names as arguments of commands. */
 #include "worker/mailbox.h"
 
+#include "common/acl.h"
 #include "common/buf.h"
 #include "maildir/account.h"
 #include "maildir/folder.h"
@@ -10,37 +11,35 @@
 #include "worker/resp.h"
 #include "worker/session.h"
 #include "worker/status.h"
+#include "worker/target.h"
 
 #include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
 
 enum err
-mailbox_argument(struct session *s, struct cursor *in, struct span *storage_out,
+mailbox_argument(struct session *s, struct cursor *in, struct target *t_out,
     enum err *bad_out)
 {
 	struct span name;
 	enum err e = cursor_mailbox(in, &name);
 
-	*storage_out = SPAN_NONE;
-	if (bad_out != NULL)
-		*bad_out = ERR_OK;
+	*t_out = (struct target){ 0 };
+	*bad_out = ERR_OK;
 	if (e != ERR_OK)
 		return e;
-	e = namespace_to_storage(s->cfg, name, &s->command, storage_out);
-	if (bad_out == NULL)
-		return e;
-	*bad_out = e;
+	*bad_out = namespace_find(s->cfg, name, &s->command, &t_out->ns,
+	    &t_out->owner, &t_out->storage);
 	return ERR_OK;
 }
 
-/* A storage name as the client writes it. Names hold no CR, LF or 8-bit. */
+/* A name as the client writes it. Names hold no CR, LF or 8-bit. */
 static void
-add_astring(struct session *s, struct span storage, struct buf *out)
+add_astring(const struct target *t, struct buf *out)
 {
 	struct buf name = { 0 };
 
-	namespace_from_storage(s->cfg, storage, &name);
+	target_name(t, &name);
 	/* "]" would end the response code. */
 	if (resp_is_atom(buf_span(&name)) &&
 	    span_find(buf_span(&name), ']') == name.n) {
@@ -58,21 +57,31 @@ add_astring(struct session *s, struct span storage, struct buf *out)
 	buf_clear(&name);
 }
 
+/* Where it went, to who may know (RFC 4314: l on the new name). */
+static bool
+was_renamed(struct session *s, const struct target *t, struct target *to)
+{
+	*to = *t;
+	return folder_renamed_to(s->account, t->storage, &s->command,
+	    &to->storage) == ERR_OK && mailbox_exists(s, to->storage) &&
+	    target_enter(s, to, ACL_LOOKUP) == ERR_OK;
+}
+
 enum err
-mailbox_missing(struct session *s, struct span storage, const char *otherwise)
+mailbox_missing(struct session *s, const struct target *t,
+    const char *otherwise)
 {
 	struct buf code = { 0 };
-	struct span to;
+	struct target to;
 
-	if (folder_renamed_to(s->account, storage, &s->command, &to) !=
-	    ERR_OK || !mailbox_exists(s, to)) {
+	if (!was_renamed(s, t, &to)) {
 		status_set(s, otherwise, NULL);
 		return ERR_NOTFOUND;
 	}
 	buf_adds(&code, "NEWNAME ");
-	add_astring(s, storage, &code);
+	add_astring(t, &code);
 	buf_addc(&code, ' ');
-	add_astring(s, to, &code);
+	add_astring(&to, &code);
 	status_set(s, arena_cstr(&s->command, buf_span(&code)),
 	    "The mailbox has been renamed.");
 	buf_clear(&code);
@@ -80,17 +89,25 @@ mailbox_missing(struct session *s, struct span storage, const char *otherwise)
 }
 
 enum err
-mailbox_in_use(struct session *s, struct span storage)
+mailbox_in_use(struct session *s, const struct target *t)
 {
-	bool reserved = folder_is_reserved(s->account, storage);
+	bool reserved = folder_is_reserved(s->account, t->storage);
 	struct buf name = { 0 };
 
-	namespace_from_storage(s->cfg, storage, &name);
+	target_name(t, &name);
 	status_set(s, NULL, arena_printf(&s->command, reserved ?
 	    "Mailbox %s is still in use. Try again later." :
 	    "Mailbox %s is in use by another user.", buf_cstr(&name)));
 	buf_clear(&name);
 	return ERR_BUSY;
+}
+
+enum err
+mailbox_selected_in_use(struct session *s)
+{
+	struct target t = target_selected(s);
+
+	return mailbox_in_use(s, &t);
 }
 
 bool

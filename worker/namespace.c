@@ -1,7 +1,8 @@
 /*
- * Names as clients write them (prefix, separator) to storage names and back. What
- * is served today is the user's own tree: private namespaces that lie in
- * mail_location, the one with inbox=yes first.
+ * Names as clients write them (prefix, separator) to storage names and back: the
+ * user's own tree (private namespaces that lie in mail_location, the one with
+ * inbox=yes first), and those of others, where the prefix may name the owner
+ * ("shared/%%u/", "shared/$user/").
  */
 #include "worker/namespace.h"
 
@@ -58,20 +59,192 @@ has_prefix(struct span name, struct span prefix)
 	    memcmp(name.p + 5, prefix.p + 5, prefix.n - 5) == 0;
 }
 
-/* The served namespace with the longest prefix that fits. */
+bool
+namespace_is_foreign(const struct config_namespace *ns)
+{
+	return ns->type != NULL && strcmp(ns->type, "private") != 0;
+}
+
+/* ---- prefixes that name an owner ---- */
+
+/*
+ * What stands for the owner at the front of a prefix: 'u' the user, 'n' the part
+ * before "@", 'd' the domain; 0: nothing does.
+ */
+static char
+take_variable(struct span *prefix)
+{
+	static const struct {
+		const char *text;
+		char what;
+	} variables[] = {
+		{ "%%u", 'u' }, { "%%n", 'n' }, { "%%d", 'd' },
+		{ "%{owner_user}", 'u' }, { "%{owner_username}", 'n' },
+		{ "%{owner_domain}", 'd' },
+		{ "$username", 'n' }, { "$user", 'u' }, { "$domain", 'd' },
+	};
+
+	for (size_t i = 0; i < sizeof(variables) / sizeof(*variables); i++) {
+		struct span v = span_of(variables[i].text);
+
+		if (!span_starts(*prefix, v))
+			continue;
+		prefix->p += v.n;
+		prefix->n -= v.n;
+		return variables[i].what;
+	}
+	return 0;
+}
+
+struct span
+namespace_root(const struct config_namespace *ns)
+{
+	struct span prefix = prefix_of(ns), rest = prefix;
+
+	while (rest.n > 0) {
+		struct span here = rest;
+
+		if (take_variable(&rest) != 0)
+			return (struct span){ prefix.p,
+			    (size_t)(here.p - prefix.p) };
+		rest.p++;
+		rest.n--;
+	}
+	return prefix;
+}
+
+bool
+namespace_has_owners(const struct config_namespace *ns)
+{
+	return namespace_is_foreign(ns) &&
+	    namespace_root(ns).n < prefix_of(ns).n;
+}
+
+/* A name that can be a user's: it becomes part of questions to auth. */
+static bool
+is_owner(struct span s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if ((unsigned char)s.p[i] <= ' ' || s.p[i] == '/' ||
+		    (unsigned char)s.p[i] >= 0x7f)
+			return false;
+	return s.n > 0;
+}
+
+/*
+ * Takes the prefix off the front of the name; false: it does not lie below. The owner
+ * is in `a`, or "".
+ */
+static bool
+take_prefix(const struct config_namespace *ns, struct span *name,
+    struct arena *a, struct span *owner)
+{
+	struct span prefix = prefix_of(ns), rest = *name;
+	struct span part[2] = { SPAN_NONE, SPAN_NONE };	/* user or name, domain */
+
+	*owner = SPAN("");
+	if (!namespace_has_owners(ns)) {
+		if (!has_prefix(rest, prefix))
+			return false;
+		name->p += prefix.n;
+		name->n -= prefix.n;
+		return true;
+	}
+	while (prefix.n > 0) {
+		char what = take_variable(&prefix);
+
+		if (what != 0) {
+			struct span value = { rest.p, 0 };
+
+			while (value.n < rest.n && (prefix.n == 0 ||
+			    rest.p[value.n] != *prefix.p))
+				value.n++;
+			if (!is_owner(value))
+				return false;
+			part[what == 'd'] = value;
+			rest.p += value.n;
+			rest.n -= value.n;
+		} else if (rest.n > 0 && *rest.p == *prefix.p) {
+			rest.p++;
+			rest.n--;
+			prefix.p++;
+			prefix.n--;
+		} else {
+			return false;
+		}
+	}
+	if (part[0].n == 0)
+		return false;
+	*owner = part[1].n == 0 ? arena_span(a, part[0]) : span_of(arena_printf(
+	    a, "%.*s@%.*s", (int)part[0].n, part[0].p, (int)part[1].n,
+	    part[1].p));
+	*name = rest;
+	return true;
+}
+
+void
+namespace_prefix(const struct config_namespace *ns, struct span owner,
+    struct buf *out)
+{
+	struct span rest = prefix_of(ns), domain = owner;
+	struct span user = span_cut(&domain, '@');
+
+	if (!namespace_is_foreign(ns)) {
+		buf_add_span(out, rest);
+		return;
+	}
+	while (rest.n > 0) {
+		char what = take_variable(&rest);
+
+		if (what != 0) {
+			buf_add_span(out, what == 'u' ? owner : what == 'n' ?
+			    user : domain);
+			continue;
+		}
+		buf_addc(out, *rest.p);
+		rest.p++;
+		rest.n--;
+	}
+}
+
+/* ---- names ---- */
+
+/* The namespace with the longest prefix that fits; what is left of the name. */
 static const struct config_namespace *
-namespace_of(const struct config *cfg, struct span name)
+namespace_of(const struct config *cfg, struct span *name, struct arena *a,
+    struct span *owner)
 {
 	const struct config_namespace *best = NULL;
 	const struct config_namespace *ns = cfg->namespaces;
+	struct span shortest = *name, who;
 
+	*owner = SPAN("");
 	if (ns == NULL)
 		return &plain;
-	for (; ns != NULL; ns = ns->next)
-		if (is_served(ns) && has_prefix(name, prefix_of(ns)) &&
-		    (best == NULL || prefix_of(ns).n > prefix_of(best).n))
-			best = ns;
+	for (; ns != NULL; ns = ns->next) {
+		struct span rest = *name;
+
+		if (!is_served(ns) ||
+		    !take_prefix(ns, &rest, a, &who) ||
+		    (best != NULL && rest.n >= shortest.n))
+			continue;
+		best = ns;
+		shortest = rest;
+		*owner = who;
+	}
+	*name = shortest;
 	return best;
+}
+
+unsigned
+namespace_number(const struct config *cfg, const struct config_namespace *ns)
+{
+	unsigned n = 0;
+
+	for (const struct config_namespace *i = cfg->namespaces;
+	    i != NULL && i != ns; i = i->next)
+		n++;
+	return n;
 }
 
 /* Levels of `name`, parted by sep, joined with ".". */
@@ -89,48 +262,62 @@ join_levels(struct span name, char sep, struct arena *a, struct span *out)
 }
 
 enum err
-namespace_to_storage(const struct config *cfg, struct span name,
-    struct arena *a, struct span *storage_out)
+namespace_find(const struct config *cfg, struct span name, struct arena *a,
+    const struct config_namespace **ns_out, struct span *owner_out,
+    struct span *storage_out)
 {
 	const struct config_namespace *ns;
-	struct span prefix;
+	struct span rest = name;
+	bool at_root;
 
 	*storage_out = SPAN_NONE;
+	*owner_out = SPAN("");
+	*ns_out = namespace_inbox(cfg);
 	if (name.n == 0)
 		return ERR_CANNOT;
 	if (name_is_inbox(name)) {
 		*storage_out = SPAN("INBOX");
 		return ERR_OK;
 	}
-	if ((ns = namespace_of(cfg, name)) == NULL)
+	if ((ns = namespace_of(cfg, &rest, a, owner_out)) == NULL)
 		return ERR_NOTFOUND;
-	prefix = prefix_of(ns);
-	name.p += prefix.n;
-	name.n -= prefix.n;
-	if (name.n > 0 && name.p[name.n - 1] == ns->separator)
-		name.n--;
+	*ns_out = ns;
+	at_root = rest.n == name.n;
+	if (rest.n > 0 && rest.p[rest.n - 1] == ns->separator)
+		rest.n--;
 	/* "INBOX.INBOX" or "INBOX/" must not become a second INBOX. */
-	if (name.n == 0 || (name_is_inbox(name) && prefix.n > 0))
+	if (rest.n == 0 || (name_is_inbox(rest) && !at_root &&
+	    !namespace_is_foreign(ns)))
 		return ERR_CANNOT;
-	if (name_is_inbox(name)) {
+	if (name_is_inbox(rest)) {
 		*storage_out = SPAN("INBOX");
 		return ERR_OK;
 	}
-	return join_levels(name, ns->separator, a, storage_out);
+	return join_levels(rest, ns->separator, a, storage_out);
+}
+
+enum err
+namespace_to_storage(const struct config *cfg, struct span name,
+    struct arena *a, struct span *storage_out)
+{
+	const struct config_namespace *ns;
+	struct span owner;
+	enum err e = namespace_find(cfg, name, a, &ns, &owner, storage_out);
+
+	return e == ERR_OK && namespace_is_foreign(ns) ? ERR_NOTFOUND : e;
 }
 
 void
-namespace_from_storage(const struct config *cfg, struct span storage,
-    struct buf *out)
+namespace_name(const struct config_namespace *ns, struct span owner,
+    struct span storage, struct buf *out)
 {
-	const struct config_namespace *ns = namespace_inbox(cfg);
 	size_t from;
 
-	if (span_eq(storage, SPAN("INBOX"))) {
+	if (span_eq(storage, SPAN("INBOX")) && !namespace_is_foreign(ns)) {
 		buf_add_span(out, storage);
 		return;
 	}
-	buf_add_span(out, prefix_of(ns));
+	namespace_prefix(ns, owner, out);
 	from = out->n;
 	buf_add_span(out, storage);
 	if (ns->separator == '.')
@@ -138,6 +325,13 @@ namespace_from_storage(const struct config *cfg, struct span storage,
 	for (; from < out->n; from++)
 		if (out->p[from] == '.')
 			out->p[from] = ns->separator;
+}
+
+void
+namespace_from_storage(const struct config *cfg, struct span storage,
+    struct buf *out)
+{
+	namespace_name(namespace_inbox(cfg), SPAN(""), storage, out);
 }
 
 char

@@ -22,7 +22,37 @@ struct config_namespace;
 enum err namespace_to_storage(const struct config *cfg, struct span name,
     struct arena *a, struct span *storage_out);
 
-/* Appends the client's name for a storage name. */
+/*
+ * Where the mailbox of that name is: its namespace, its owner ("" in our own and in a
+ * public namespace; as the name spells it) and its storage name in there. Texts live
+ * in `a`. Errors as namespace_to_storage.
+ */
+enum err namespace_find(const struct config *cfg, struct span name,
+    struct arena *a, const struct config_namespace **ns_out,
+    struct span *owner_out, struct span *storage_out);
+
+/* Whether it is of mailboxes that belong to others (type shared or public). */
+bool namespace_is_foreign(const struct config_namespace *ns);
+
+/* Whether its prefix says who the owner is (type shared). */
+bool namespace_has_owners(const struct config_namespace *ns);
+
+/* Its place among all of the configuration, from 0. */
+unsigned namespace_number(const struct config *cfg,
+    const struct config_namespace *ns);
+
+/* Appends its prefix, with the owner's name in place of the variables. */
+void namespace_prefix(const struct config_namespace *ns, struct span owner,
+    struct buf *out);
+
+/* The same, up to the first variable: "shared/". */
+struct span namespace_root(const struct config_namespace *ns);
+
+/* Appends the client's name for a mailbox in any namespace. */
+void namespace_name(const struct config_namespace *ns, struct span owner,
+    struct span storage, struct buf *out);
+
+/* Appends the client's name for a storage name of our own. */
 void namespace_from_storage(const struct config *cfg, struct span storage,
     struct buf *out);
 

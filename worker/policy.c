@@ -117,6 +117,9 @@ find(const struct config *cfg, struct account *acc, struct span storage,
 	const struct config_namespace *ns = namespace_inbox(cfg);
 	struct found f = { 0 }, blocks = { 0 };
 
+	/* A folder of ours that is an account of its own: the rules are ours. */
+	if (acc->outer != NULL && acc->key == NULL)
+		acc = acc->outer;
 	ask_rules(acc, storage, a, &f);
 	for (const struct config_mailbox *b = ns->mailboxes; b != NULL;
 	    b = b->next)
@@ -158,7 +161,7 @@ policy_of(const struct session *s, struct span storage)
 struct policy
 policy_get(const struct session *s)
 {
-	return policy_of(s, span_of(s->folder->name));
+	return policy_for(s->cfg, s->folder->acc, span_of(s->folder->name));
 }
 
 void

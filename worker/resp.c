@@ -1,14 +1,15 @@
 /* Writes response syntax to the connection. */
 #include "worker/resp.h"
 
+#include "common/acl.h"
 #include "common/buf.h"
 #include "common/date.h"
 #include "common/log.h"
 #include "maildir/flags.h"
 #include "maildir/folder.h"
 #include "worker/conn.h"
-#include "worker/namespace.h"
 #include "worker/session.h"
+#include "worker/target.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -145,13 +146,27 @@ resp_astring(struct session *s, struct span text)
 }
 
 void
-resp_mailbox(struct session *s, struct span storage_name)
+resp_mailbox(struct session *s, const struct target *t)
 {
 	struct buf name = { 0 };
 
-	namespace_from_storage(s->cfg, storage_name, &name);
+	target_name(t, &name);
 	resp_astring(s, buf_span(&name));
 	buf_clear(&name);
+}
+
+void
+resp_myrights(struct session *s, const struct target *t, unsigned rights)
+{
+	struct buf letters = { 0 };
+
+	acl_letters(rights, &letters);
+	resp_put(s, "* MYRIGHTS ");
+	resp_mailbox(s, t);
+	resp_put(s, " ");
+	resp_astring(s, buf_span(&letters));
+	resp_put(s, "\r\n");
+	buf_clear(&letters);
 }
 
 /* ---- flags and dates ---- */

@@ -8,6 +8,7 @@
 #include "common/span.h"
 
 struct session;
+struct target;
 
 /* A raw piece, and printf of small pieces (at most 1 KiB, no client text). */
 void resp_put(struct session *s, const char *text);
@@ -22,8 +23,10 @@ void resp_nstring(struct session *s, struct span text);
 void resp_astring(struct session *s, struct span text);
 /* Whether a string may stand as an atom (no NIL, nothing special, not empty). */
 bool resp_is_atom(struct span text);
-/* A mailbox by storage name, with namespace prefix and separator. */
-void resp_mailbox(struct session *s, struct span storage_name);
+/* A mailbox by the name that the client writes. */
+void resp_mailbox(struct session *s, const struct target *t);
+/* "* MYRIGHTS mailbox letters" (RFC 4314 3.8). */
+void resp_myrights(struct session *s, const struct target *t, unsigned rights);
 /* "\Seen $Forwarded work", without parentheses; recent adds \Recent. */
 void resp_flags(struct session *s, uint32_t flags, uint64_t keywords,
     bool recent);

@@ -12,6 +12,7 @@
 #include "common/digest.h"
 #include "common/log.h"
 #include "maildir/account.h"
+#include "maildir/alone.h"
 #include "maildir/folder.h"
 #include "maildir/name.h"
 #include "maildir/subs.h"
@@ -100,6 +101,8 @@ session_unselect(struct session *s)
 		folder_close(&s->folder);
 		view_clear(&s->view);
 		wake_select(s);
+		if (s->account != NULL)
+			alone_trim(s->account);
 	}
 	if (s->state == ST_SELECTED)
 		s->state = ST_AUTH;

@@ -15,6 +15,7 @@
 
 struct account;
 struct config;
+struct config_namespace;
 struct conn;
 struct folder;
 struct tls;
@@ -50,6 +51,9 @@ struct session {
 	/* the mailbox */
 	struct account *account;
 	struct folder *folder;		/* NULL unless ST_SELECTED */
+	const struct config_namespace *folder_ns;
+	char *folder_owner;		/* "": our own, or nobody's; in folder's arena */
+	unsigned folder_rights;		/* ACL_*, as of the last look */
 	struct view view;
 
 	struct buf renames_told;	/* old and new name, each with a NUL (OLDNAME) */

@@ -1,15 +1,19 @@
 /* From what changed in the folder to what the client is told. */
 #include "worker/sync.h"
 
+#include "common/acl.h"
 #include "common/arena.h"
 #include "common/buf.h"
 #include "common/log.h"
+#include "maildir/account.h"
 #include "maildir/folder.h"
 #include "worker/input.h"
 #include "worker/namespace.h"
 #include "worker/policy.h"
 #include "worker/resp.h"
+#include "worker/rights.h"
 #include "worker/session.h"
+#include "worker/target.h"
 #include "worker/wake.h"
 
 /* The bits of all keywords the folder has names for. */
@@ -37,8 +41,10 @@ sync_write_flag_lists(struct session *s)
 		resp_put(s, ")] No permanent flags permitted.\r\n");
 		return;
 	}
-	resp_flags(s, FLAG_ALL, known, false);
+	resp_flags(s, FLAG_ALL & ~s->folder->locked_flags,
+	    s->folder->keywords_locked ? 0 : known, false);
 	/* "\*" promises that new keywords can be made. */
+	full |= s->folder->keywords_locked;
 	resp_put(s, full ? ")] Flags permitted.\r\n" :
 	    " \\*)] Flags permitted.\r\n");
 }
@@ -72,10 +78,12 @@ sync_write_flags(struct session *s, uint32_t seq, uint32_t uid,
 static void
 bye_mailbox(struct session *s, const char *storage, const char *what)
 {
+	struct target t = target_selected(s);
 	struct arena a = { 0 };
 	struct buf name = { .max = 1024 };
 
-	namespace_from_storage(s->cfg, span_of(storage), &name);
+	t.storage = span_of(storage);
+	target_name(&t, &name);
 	session_bye(s, arena_printf(&a, "Mailbox %s has been %s.",
 	    buf_cstr(&name), what), what[0] == 'd' ? "Mailbox was deleted" :
 	    "Mailbox was renamed");
@@ -98,13 +106,40 @@ check_mailbox(struct session *s, const struct folder_changes *c)
 	}
 	if (c->renamed_to == NULL)
 		return true;
-	if (policy_of(s, span_of(c->renamed_from)).renaming ==
-	    RENAME_DISCONNECT) {
+	if (policy_for(s->cfg, s->folder->acc,
+	    span_of(c->renamed_from)).renaming == RENAME_DISCONNECT) {
 		bye_mailbox(s, c->renamed_from, "renamed");
 		return false;
 	}
 	/* Follow: the session is bound to the folder, only the name is new. */
 	s->folder->name = arena_cstr(&s->folder->arena, span_of(c->renamed_to));
+	return true;
+}
+
+bool
+sync_rights(struct session *s)
+{
+	struct folder *f = s->folder;
+	uint32_t locked;
+	bool keywords;
+
+	if (f == NULL || f->acc->alone == NULL)
+		return true;
+	s->folder_rights = rights_of(f->acc, s->user,
+	    !namespace_is_foreign(s->folder_ns));
+	if ((s->folder_rights & ACL_READ) == 0) {
+		/* Without the right to read there is no such mailbox for us. */
+		log_info("Mailbox %s: the right to read it was taken away",
+		    log_text(span_of(f->name)));
+		bye_mailbox(s, f->name, "deleted");
+		return false;
+	}
+	locked = rights_locked_flags(s->folder_rights);
+	keywords = (s->folder_rights & ACL_WRITE) != 0;
+	s->view.flags_untold |= !f->read_only && (locked != f->locked_flags ||
+	    keywords == f->keywords_locked);
+	f->locked_flags = locked;
+	f->keywords_locked = !keywords;
 	return true;
 }
 
@@ -188,6 +223,8 @@ sync_client(struct session *s, enum sync_kind kind)
 	enum err e;
 
 	if (kind == SYNC_NONE || s->folder == NULL || s->state != ST_SELECTED)
+		return ERR_OK;
+	if (!sync_rights(s))
 		return ERR_OK;
 	e = folder_look(s->folder, v->told, v->expunged_told, v->uidnext, &a,
 	    &c);

@@ -2,6 +2,7 @@
 #ifndef WORKER_SYNC_H
 #define WORKER_SYNC_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/err.h"
@@ -58,5 +59,11 @@ void sync_know_keywords(struct session *s, uint64_t keywords);
  * need.
  */
 void sync_write_flag_lists(struct session *s);
+
+/*
+ * Looks at what we may do in the selected mailbox now: before each command, and with
+ * each look. False: nothing any more; the session was told BYE.
+ */
+bool sync_rights(struct session *s);
 
 #endif

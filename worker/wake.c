@@ -79,11 +79,18 @@ wake_connect(int *fd_out)
 	return ERR_OK;
 }
 
-static int
-open_directory(const char *path)
+/* A folder that others may enter has an account of its own. */
+static struct account *
+account_of(const struct session *s)
 {
-	/* The working directory is the index directory (account_open). */
-	return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return s->folder != NULL ? s->folder->acc : s->account;
+}
+
+static int
+open_directory(const struct session *s, const char *path)
+{
+	return openat(account_of(s)->index_fd, path,
+	    O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
 static enum err
@@ -95,8 +102,8 @@ send_select(struct session *s)
 	int loft = -1;
 	enum err e;
 
-	m.dev = s->account->dev;
-	m.ino = s->account->ino;
+	m.dev = account_of(s)->dev;
+	m.ino = account_of(s)->ino;
 	if (s->folder != NULL) {
 		m.folder_id = s->folder->id;
 		if (own(s)->idle) {
@@ -104,7 +111,7 @@ send_select(struct session *s)
 			fds[n++] = s->folder->new_fd;
 			fds[n++] = s->folder->cur_fd;
 			/* Sessions without notify announce themselves there. */
-			if ((loft = open_directory("loft")) >= 0)
+			if ((loft = open_directory(s, "loft")) >= 0)
 				fds[n++] = loft;
 		}
 	}
@@ -123,6 +130,9 @@ reconnect(struct session *s)
 		log_warn("notify is gone: no wake-ups for this session");
 		close(s->notify_fd);
 		s->notify_fd = s->account->changed_fd = -1;
+		for (struct account *in = s->account->inner; in != NULL;
+		    in = in->next)
+			in->changed_fd = -1;
 		return;
 	}
 	s->wake->reconnects--;
@@ -172,7 +182,7 @@ watch_alone(struct session *s, bool on)
 	}
 	if (!on || s->folder == NULL)
 		return;
-	state = open_directory("loft/state");
+	state = open_directory(s, "loft/state");
 	w->watch[0] = watch(w, s->folder->new_fd, IN_CREATE | IN_MOVE);
 	w->watch[1] = watch(w, s->folder->cur_fd,
 	    IN_CREATE | IN_MOVE | IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF);

@@ -51,12 +51,14 @@ def daemon(daemon, kind):
     return make
 
 
-@pytest.fixture
-def ghosts(daemon):
+@pytest.fixture(params=["in the account", "in its own state"])
+def ghosts(daemon, request):
     """Two sessions of anna in Work; the first expunged 1 of 3, the second knows not."""
-    d = daemon()
+    d = daemon("acl_driver = vfile\n")
     a, b = d.client("anna"), d.client("anna")
     a.ok("CREATE Work")
+    if request.param == "in its own state":
+        a.ok("SETACL Work bert lr")
     append(a, "Work", 3)
     a.ok("SELECT Work")
     b.ok("SELECT Work")

@@ -131,6 +131,17 @@ class Maildir:
                 self.put(os.path.join(path, "dovecot-keywords"), "".join(
                     f"{i} {k}\n" for i, k in enumerate(f["keywords"])))
 
+    def set_rights(self, folder, line):
+        """dovecot-acl with this line, as another program replaces it."""
+        path = os.path.join(self.path(folder), "dovecot-acl")
+        self.put(path + ".new", line + "\n")
+        os.rename(path + ".new", path)
+
+    def add_rights(self, folder, line):
+        path = os.path.join(self.path(folder), "dovecot-acl")
+        old = pathlib.Path(path).read_text() if os.path.exists(path) else ""
+        self.set_rights(folder, old + line)
+
     def put(self, path, text):
         with open(path, "w", encoding="utf-8") as out:
             out.write(text)

@@ -26,6 +26,8 @@ class Transcript:
         self.title, self.source = "", ""
         self.config, self.also = [], []
         self.mailboxes, self.messages, self.starts = [], [], {}
+        self.rights = []
+        self.entered = False
         self.steps = []
         lines = self.path.read_text(encoding="utf-8").split("\n")
         end = lines.index("")
@@ -40,6 +42,11 @@ class Transcript:
         # It holds with each choice of its alternatives.
         self.variants = list(itertools.product(*self.also, *either))
         self.choose(variant or self.variants[0])
+
+    def enter_alone(self):
+        """All mailboxes that are there from the start have a list of rights."""
+        self.entered = True
+        self.config.append("acl_driver = vfile")
 
     def choose(self, variant):
         self.config += variant[:len(self.also)]
@@ -70,6 +77,8 @@ class Transcript:
         elif key in ("Mailbox", "Message"):
             (self.mailboxes if key == "Mailbox" else self.messages).extend(
                 each_uid(options(rest)))
+        elif key == "Rights":
+            self.rights.append(shlex.split(rest))
         elif key == "Start":
             m = re.match(r"(?:C(\d*) )?(connect|greet|login|select|examine"
                          r"|select\|examine)"
@@ -147,6 +156,12 @@ class Player:
                           new=bool(m.get("new")), size=int(m.get("size", 0)),
                           date=m.get("date"))
         self.mail.write()
+        for name, *entry in self.t.rights:
+            self.mail.add_rights(name, " ".join(entry))
+        if self.t.entered:
+            for name in self.mail.folders:
+                if name != "INBOX":
+                    self.mail.add_rights(name, "anyone ")
         if subscribed:
             self.mail.subscribe(*subscribed)
 
@@ -270,6 +285,8 @@ class Player:
             self.mail.remove_folder(name)
         elif verb == "mvfolder":
             self.mail.rename_folder(name, words[2])
+        elif verb == "rights":
+            self.mail.set_rights(name, " ".join(words[2:]))
         elif verb == "policy":
             self.mail.set_policy(name, " ".join(words[2:]))
         else:

@@ -40,7 +40,7 @@ changes(const char *text, const char *id, bool negative, const char *letters,
 	struct buf b = { 0 };
 
 	assert_int_equal(acl_change(span_of(text), span_of(id), negative,
-	    of(letters), &b), ERR_OK);
+	    letters == NULL ? ACL_REMOVE : of(letters), &b), ERR_OK);
 	assert_string_equal(buf_cstr(&b), wanted);
 	buf_clear(&b);
 }
@@ -128,8 +128,10 @@ a_change_leaves_the_rest_alone(void **state)
 	changes("", "user=bob", false, "lr", "user=bob lr\n");
 	changes("# mine\nanyone l\nuser=bob lr :named\n", "user=bob", false,
 	    "lrs", "# mine\nanyone l\nuser=bob lrs :named\n");
-	changes("anyone l\nuser=bob lr\nowner lra\n", "user=bob", false, "",
+	changes("anyone l\nuser=bob lr\nowner lra\n", "user=bob", false, NULL,
 	    "anyone l\nowner lra\n");
+	changes("anyone l\nuser=bob lr\n", "user=bob", false, "",
+	    "anyone l\nuser=bob \n");
 	changes("user=bob lr\n", "user=bob", true, "r",
 	    "user=bob lr\n-user=bob r\n");
 	changes("user=bob lr\nuser=bob s\n", "user=bob", false, "l",

@@ -7,6 +7,7 @@
 #include "worker/conn.h"
 #include "worker/session.h"
 #include "worker/status.h"
+#include "worker/target.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -105,16 +106,19 @@ a_mailbox_has_its_prefix_and_separator(void **state)
 {
 	struct config_namespace ns = { .type = "private", .prefix = "My/",
 	    .separator = '/', .inbox = true, .location = "" };
+	struct target t = { .owner = SPAN("") };
 
 	(void)state;
-	cfg.namespaces = &ns;
-	resp_mailbox(s, SPAN("a.b"));
+	t.ns = &ns;
+	t.storage = SPAN("a.b");
+	resp_mailbox(s, &t);
 	hears("My/a/b");
-	resp_mailbox(s, SPAN("a.b c"));
+	t.storage = SPAN("a.b c");
+	resp_mailbox(s, &t);
 	hears("\"My/a/b c\"");
-	resp_mailbox(s, SPAN("INBOX"));
+	t.storage = SPAN("INBOX");
+	resp_mailbox(s, &t);
 	hears("INBOX");
-	cfg.namespaces = NULL;
 }
 
 static void

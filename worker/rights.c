@@ -1,0 +1,172 @@
+/*
+ * Lists of rights (dovecot-acl) in folders' directories. What was read last is kept by
+ * account, because it is asked before each command.
+ */
+#include "worker/rights.h"
+
+#include "common/acl.h"
+#include "common/fsutil.h"
+#include "common/lock.h"
+#include "common/log.h"
+#include "maildir/account.h"
+#include "maildir/flags.h"
+#include "maildir/name.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define LIST "dovecot-acl"
+#define LIST_LOCK "dovecot-acl.lock"
+
+enum { LOCK_WAIT_MS = 10000, LOCK_STALE_S = 30 };
+
+enum err
+rights_read(int dir_fd, struct buf *out)
+{
+	enum err e = fs_read(dir_fd, LIST, ACL_FILE_MAX, out);
+
+	return e == ERR_NOTFOUND ? ERR_OK : e;
+}
+
+static bool
+is_same(const struct stat *a, const struct stat *b)
+{
+	return a->st_ino == b->st_ino && a->st_size == b->st_size &&
+	    a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
+	    a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+static unsigned
+judge(int dir_fd, const char *user, bool owner)
+{
+	struct acl_who who = { span_of(user), SPAN_NONE, owner };
+	struct acl_entry *entry;
+	struct arena a = { 0 };
+	struct buf text = { 0 };
+	unsigned rights = 0;
+	size_t n;
+
+	/* In doubt nobody but the owner. */
+	if (rights_read(dir_fd, &text) != ERR_OK) {
+		log_error("a list of rights cannot be read: nobody but the "
+		    "owner is let in");
+		rights = owner ? ACL_ALL : 0;
+	} else {
+		acl_read(buf_span(&text), &a, &entry, &n);
+		rights = acl_rights(entry, n, &who);
+	}
+	if (owner)
+		rights |= RIGHTS_OF_OWNER;
+	buf_clear(&text);
+	arena_free(&a);
+	return rights;
+}
+
+unsigned
+rights_of(struct account *in, const char *user, bool owner)
+{
+	struct stat now = { 0 };
+
+	if (fstatat(in->root_fd, LIST, &now, AT_SYMLINK_NOFOLLOW) != 0)
+		now = (struct stat){ 0 };
+	if (!in->rights_known || !is_same(&now, &in->rights_was)) {
+		in->rights = judge(in->root_fd, user, owner);
+		in->rights_was = now;
+		in->rights_known = true;
+	}
+	return in->rights;
+}
+
+unsigned
+rights_at(int root_fd, struct span storage, const char *user, bool owner)
+{
+	unsigned rights = owner ? ACL_ALL : 0;
+	char dir[256];
+	int fd;
+
+	name_to_dir(storage, dir);
+	if (fs_open_dir(root_fd, dir, &fd) == ERR_OK) {
+		rights = judge(fd, user, owner);
+		close(fd);
+	}
+	return rights;
+}
+
+uint32_t
+rights_locked_flags(unsigned rights)
+{
+	uint32_t locked = 0;
+
+	if ((rights & ACL_WRITE) == 0)
+		locked = FLAG_ALL & ~(uint32_t)(FLAG_SEEN | FLAG_DELETED);
+	if ((rights & ACL_SEEN) == 0)
+		locked |= FLAG_SEEN;
+	if ((rights & ACL_DELETED) == 0)
+		locked |= FLAG_DELETED;
+	return locked;
+}
+
+/* ---- changing ---- */
+
+static unsigned
+rights_in(struct span text, struct span id, bool negative)
+{
+	struct acl_entry *entry;
+	struct arena a = { 0 };
+	unsigned rights = 0;
+	size_t n;
+
+	acl_read(text, &a, &entry, &n);
+	for (size_t i = 0; i < n; i++)
+		if (entry[i].negative == negative && span_eq(entry[i].id, id))
+			rights |= entry[i].rights;
+	arena_free(&a);
+	return rights;
+}
+
+static enum err
+change_locked(int dir_fd, struct span id, bool negative, char how,
+    unsigned rights, bool sync)
+{
+	struct buf text = { 0 }, out = { 0 };
+	struct stat st;
+	unsigned was;
+	enum err e = rights_read(dir_fd, &text);
+
+	if (e == ERR_OK && fstat(dir_fd, &st) != 0)
+		e = ERR_IO;
+	if (e != ERR_OK)
+		goto out;
+	was = rights_in(buf_span(&text), id, negative);
+	if (how == '+')
+		rights |= was;
+	else if (how == '-')
+		rights = was & ~rights;
+	/* Nothing is left, and nobody said that it is to be said. */
+	if (how == 'x' || (rights == 0 && (how == '-' || negative)))
+		rights = ACL_REMOVE;
+	e = acl_change(buf_span(&text), id, negative, rights, &out);
+	if (e == ERR_OK)
+		e = fs_replace(dir_fd, LIST, buf_span(&out),
+		    st.st_mode & 0666, sync);
+out:
+	buf_clear(&text);
+	buf_clear(&out);
+	return e;
+}
+
+enum err
+rights_change(int dir_fd, struct span id, bool negative, char how,
+    unsigned rights, bool sync)
+{
+	enum err e = dotlock_take(dir_fd, LIST_LOCK, LOCK_WAIT_MS,
+	    LOCK_STALE_S);
+
+	if (e != ERR_OK)
+		return e;
+	e = change_locked(dir_fd, id, negative, how, rights, sync);
+	dotlock_release(dir_fd, LIST_LOCK);
+	return e;
+}

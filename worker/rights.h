@@ -1,0 +1,44 @@
+/* What somebody may do in a folder that is an account of its own (RFC 4314). */
+#ifndef WORKER_RIGHTS_H
+#define WORKER_RIGHTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/acl.h"
+#include "common/arena.h"
+#include "common/buf.h"
+#include "common/err.h"
+#include "common/span.h"
+
+struct account;
+
+/* What an owner has whatever his list says: or nobody could mend it. */
+enum { RIGHTS_OF_OWNER = ACL_LOOKUP | ACL_ADMIN };
+
+/*
+ * ACL_* of a user, by the folder's list as it is now: one fstatat when it did not
+ * change. owner: of the account that the folder is in.
+ */
+unsigned rights_of(struct account *in, const char *user, bool owner);
+
+/* The same of a mailbox by its directory, which need not be open: for LIST. */
+unsigned rights_at(int root_fd, struct span storage, const char *user,
+    bool owner);
+
+/* The text of the list; empty where there is none. Errors: ERR_IO, ERR_LIMIT. */
+enum err rights_read(int dir_fd, struct buf *out);
+
+/*
+ * Changes an entry of the list in a folder's directory, and makes the file where there
+ * is none. how: '+' adds rights, '-' takes some away, '=' sets them, 'x' removes the
+ * entry.
+ * Errors: as acl_change; ERR_BUSY; ERR_PERM; ERR_QUOTA; ERR_IO
+ */
+enum err rights_change(int dir_fd, struct span id, bool negative, char how,
+    unsigned rights, bool sync);
+
+/* The flags that may not be changed with these rights (s, t and w). */
+uint32_t rights_locked_flags(unsigned rights);
+
+#endif
