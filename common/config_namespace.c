@@ -240,24 +240,69 @@ read_all(struct reading *r, struct cfg_node *first, int depth)
 		read_one(r, n, depth);
 }
 
+static bool
+is_per_user(const char *path)
+{
+	return path != NULL && strpbrk(path, "%~") != NULL;
+}
+
+/* Why a namespace of others cannot be served; NULL: it can. */
+static const char *
+obstacle(struct reading *r, const struct config_namespace *ns)
+{
+	static const char *const owners[] = {
+		"%%u", "%%n", "$user", "$username", "%{owner_user}",
+		"%{owner_username}",
+	};
+	struct mail_location l;
+	const char *problem = NULL;
+
+	if (*ns->prefix == '\0')
+		return "it needs a prefix";
+	if (strcmp(ns->type, "shared") == 0) {
+		for (size_t i = 0; i < sizeof owners / sizeof *owners; i++)
+			if (strstr(ns->prefix, owners[i]) != NULL)
+				return NULL;
+		return "its prefix must say whose mailboxes it has, as in "
+		    "shared/%%u/";
+	}
+	if (*ns->location == '\0')
+		return "it needs a location";
+	if (mail_location_parse(ns->location, r->st->arena, &l, &problem) !=
+	    ERR_OK)
+		return problem != NULL ? problem : "its location is none";
+	if (is_per_user(l.path) || is_per_user(l.control) ||
+	    is_per_user(l.index) || is_per_user(l.volatile_dir))
+		return "its path, CONTROL, INDEX and VOLATILEDIR must be the "
+		    "same for all users, who meet there";
+	return NULL;
+}
+
 static void
 check_served(struct reading *r, struct config_namespace *ns)
 {
 	const char *name = *ns->label != '\0' ? log_text(span_of(ns->label)) :
-	    log_text(span_of(ns->prefix));
+	    log_text(span_of(ns->prefix)), *why;
 
 	if (ns->disabled)
 		return;
-	if (strcmp(ns->type, "private") != 0)
-		cfg_problem(r->st, r->section, CFG_NOTE, "namespace %s: %s "
-		    "namespaces are not served yet; clients do not see "
-		    "it%s", name,
-		    ns->type, r->st->acl_at != NULL ? ", whatever its access "
-		    "lists (acl) say" : "");
-	else if (!ns->inbox && *ns->location != '\0')
+	if (strcmp(ns->type, "private") != 0) {
+		if ((why = obstacle(r, ns)) != NULL) {
+			cfg_problem(r->st, r->section, CFG_NOTE, "namespace "
+			    "%s is not served: %s", name, why);
+			ns->disabled = true;
+			return;
+		}
+		r->st->cfg->acl = ACL_VFILE;
+		if (strstr(ns->location, "INDEXPVT") != NULL)
+			cfg_problem(r->st, r->section, CFG_NOTE, "namespace "
+			    "%s: INDEXPVT is ignored: all who read a mailbox "
+			    "share its \\Seen", name);
+	} else if (!ns->inbox && *ns->location != '\0') {
 		cfg_problem(r->st, r->section, CFG_NOTE, "namespace %s: a "
 		    "second place for a user's mail is not served yet; clients "
 		    "do not see it", name);
+	}
 }
 
 void

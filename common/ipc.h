@@ -112,7 +112,11 @@ struct ipc_request {
 				 * ADMIN: the uid of who asks */
 	uint32_t result;	/* enum err */
 };
-enum { IPC_ROOT = 1, IPC_CONTROL = 2, IPC_INDEX = 4, IPC_RELAY = 8 };
+enum {
+	IPC_ROOT = 1, IPC_CONTROL = 2, IPC_INDEX = 4, IPC_RELAY = 8,
+	IPC_DETACHED = 16,	/* ACCOUNT: mounts of their own, `..` leads nowhere */
+	IPC_PUBLIC = 32,	/* OPEN_*: nobody's; who owns the directory is its owner */
+};
 
 /* A session to be run by a process of its own, with this identity. */
 struct ipc_run {

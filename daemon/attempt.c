@@ -138,7 +138,7 @@ attempt_forget(struct attempt *t)
 	sasl_clear(&t->sasl);
 	arena_free(&t->arena);
 	t->tried = t->user = t->session = t->remote = t->local = NULL;
-	t->mechanism = NULL;
+	t->mechanism = t->folder = t->asker = NULL;
 	t->stored = t->extra = t->question = SPAN_NONE;
 }
 

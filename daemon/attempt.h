@@ -61,6 +61,9 @@ struct attempt {
 	char *name, *address;		/* malloc'ed; NULL before */
 	struct span account;		/* what home was asked; malloc'ed */
 	bool aside;			/* serves no client: auth_sweep, auth_look_up */
+	bool shares;			/* wants a folder of somebody else */
+	bool is_public;			/* which is nobody's */
+	const char *folder, *asker;	/* its storage name, who wants it; in `arena` */
 	struct counter *counter;	/* of user and address, NULL: not counted */
 };
 

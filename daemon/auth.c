@@ -70,7 +70,7 @@ answer_failure(struct attempt *t)
 	    ERR_OK;
 	t->phase = PHASE_IDLE;
 	attempt_forget(t);
-	if (is_gone)
+	if (is_gone || t->shares)
 		attempt_free(t);
 }
 
@@ -302,6 +302,9 @@ hear_worker(struct attempt *t)
 			proceed(t, sasl_answer(&t->sasl, message.tail, &text),
 			    text);
 		}
+	} else if (e == ERR_OK && message.kind == MSG_SHARE &&
+	    t->phase == PHASE_SESSION) {
+		auth_share(t, &message);
 	} else if (e != ERR_BUSY) {
 		if (e == ERR_OK)
 			log_error("worker %ld asks out of turn",

@@ -51,7 +51,23 @@ void auth_verified(struct attempt *t, enum err result);
 /* The same of the system, about a password or (found: uid, gid, home) a user. */
 void auth_system_says(struct attempt *t, enum err result, struct span found);
 
+/* ---- auth_share.c ---- */
+
+/*
+ * A session (t) wants a folder of somebody else: his account is looked up, the folder's
+ * list of rights read and judged, and the folder handed over by home, or SHARE is
+ * answered with AUTH_FAILED.
+ */
+void auth_share(struct attempt *t, struct ipc_message *m);
+
+/* Whether t->asker may see t->folder; request: as home is asked for the account. */
+enum err auth_may_enter(struct attempt *t, struct span request);
+
 /* ---- auth_home.c ---- */
+
+/* Asks home for a folder's list of rights. ERR_NOTFOUND: it has none. */
+enum err auth_open_list(const struct attempt *t, struct span request,
+    int *fd_out);
 
 /* Asks home for a passwd-file (auth_open_fn). */
 enum err auth_open_passwd(const char *path, const char *user, int *fd_out);

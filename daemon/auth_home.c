@@ -54,8 +54,16 @@ opened(const struct ipc_request *r)
 
 	if (t == NULL || t->phase != PHASE_OPENING)
 		return;
+	if (t->shares && r->result == ERR_OK) {
+		attempt_free(t);
+		return;
+	}
 	if (t->aside && r->result == ERR_OK)
 		return;
+	if (t->shares && r->result == ERR_NOTFOUND) {
+		auth_fail(t, FAILURE_PASSWORD);
+		return;
+	}
 	if (r->result != ERR_OK) {
 		log_error("user %s: home cannot open the account: %s",
 		    log_text(span_of(t->user)), err_name((enum err)r->result));
@@ -79,6 +87,7 @@ auth_open_account(struct attempt *t, const char *uid, const char *gid,
 	const char *texts[] = {
 		t->user, uid, gid, home, mail, t->remote, t->local, t->session,
 		t->mechanism, t->tls ? "TLS" : "",
+		t->folder == NULL ? "" : t->folder,
 	};
 	struct buf tail = { 0 };
 	enum err e;
@@ -100,8 +109,17 @@ auth_open_account(struct attempt *t, const char *uid, const char *gid,
 		buf_adds(&tail, texts[i]);
 		buf_addc(&tail, '\0');
 	}
+	if (t->is_public)
+		r.which = IPC_PUBLIC;
+	if (t->shares && (e = auth_may_enter(t, buf_span(&tail))) != ERR_OK) {
+		buf_clear(&tail);
+		auth_fail(t, e == ERR_NOTFOUND ? FAILURE_PASSWORD :
+		    FAILURE_TEMPORARY);
+		return;
+	}
 	t->phase = PHASE_OPENING;
-	attempt_keep_account(t, buf_span(&tail));
+	if (!t->shares)
+		attempt_keep_account(t, buf_span(&tail));
 	e = tail.n > 16384 ? ERR_LIMIT :
 	    ask_home(MSG_OPEN_ACCOUNT, &r, buf_span(&tail), &t->fd);
 	buf_clear(&tail);
@@ -147,26 +165,19 @@ lose_home(void)
 			auth_fail(t, FAILURE_TEMPORARY);
 }
 
-enum err
-auth_open_passwd(const char *path, const char *user, int *fd_out)
+/* A file that home opens, waited for. */
+static enum err
+await_file(enum ipc_kind kind, struct ipc_request r, struct span tail,
+    int *fd_out)
 {
 	static struct ipc_message reply;
-	struct ipc_request r = { .id = ++last_request };
-	struct buf tail = { 0 };
 	enum err e;
 
 	*fd_out = -1;
-	if (home_fd < 0) {
-		log_error("home is gone: passwd-file %s cannot be opened",
-		    path);
+	r.id = ++last_request;
+	if (home_fd < 0)
 		return ERR_UNAVAIL;
-	}
-	buf_adds(&tail, user);
-	buf_addc(&tail, '\0');
-	buf_adds(&tail, path);
-	e = tail.n > 1024 ? ERR_LIMIT :
-	    ask_home(MSG_OPEN_PASSWD, &r, buf_span(&tail), NULL);
-	buf_clear(&tail);
+	e = ask_home(kind, &r, tail, NULL);
 	while (e == ERR_OK || e == ERR_BUSY) {
 		struct pollfd p = { home_fd, POLLIN, 0 };
 
@@ -183,11 +194,38 @@ auth_open_passwd(const char *path, const char *user, int *fd_out)
 			    (enum err)reply.body.request.result;
 		}
 	}
-	log_error("home does not open the passwd-file %s: %s", path,
-	    err_name(e));
-	if (e != ERR_LIMIT)
-		lose_home();
+	log_error("home does not answer: %s", err_name(e));
+	lose_home();
 	return ERR_UNAVAIL;
+}
+
+enum err
+auth_open_passwd(const char *path, const char *user, int *fd_out)
+{
+	struct ipc_request none = { 0 };
+	struct buf tail = { 0 };
+	enum err e = ERR_UNAVAIL;
+
+	*fd_out = -1;
+	buf_adds(&tail, user);
+	buf_addc(&tail, '\0');
+	buf_adds(&tail, path);
+	if (tail.n <= 1024)
+		e = await_file(MSG_OPEN_PASSWD, none, buf_span(&tail), fd_out);
+	buf_clear(&tail);
+	if (e == ERR_UNAVAIL)
+		log_error("home does not open the passwd-file %s", path);
+	return e;
+}
+
+enum err
+auth_open_list(const struct attempt *t, struct span request, int *fd_out)
+{
+	struct ipc_request r = { .which = t->is_public ? IPC_PUBLIC : 0 };
+
+	*fd_out = -1;
+	return request.n > 16384 ? ERR_LIMIT :
+	    await_file(MSG_OPEN_LIST, r, request, fd_out);
 }
 
 void

@@ -40,6 +40,8 @@ enum { NAMESPACES = 1024 };
 struct request {
 	const char *user, *uid_text, *gid_text, *home, *mail;
 	const char *remote, *local, *session, *mechanism, *tls;
+	const char *folder;	/* only this one, by its storage name; "" the account */
+	bool is_public;		/* nobody's: that of who owns the directory */
 	uid_t uid;
 	gid_t gid;
 	bool relay;		/* its session is run with its own identity */
@@ -233,8 +235,27 @@ confine(int dir, const char *path, const struct request *r)
 	return fd;
 }
 
+/* The directory of a folder below another, with the owner's rights. */
 static enum err
-open_one(const char *path, const struct request *r, int *fd_out)
+open_below(const char *path, const char *folder, bool make, int *fd_out)
+{
+	char name[256];
+	int top = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	enum err e = top < 0 ? fs_err(errno) : ERR_OK;
+
+	snprintf(name, sizeof(name), ".%s", folder);
+	if (e == ERR_OK && make)
+		e = fs_mkdir(top, name, 0700);
+	if (e == ERR_OK)
+		e = fs_open_dir(top, name, fd_out);
+	if (top >= 0)
+		close(top);
+	return e;
+}
+
+/* make: where it is missing; what a folder has beside its mail may be. */
+static enum err
+open_one(const char *path, const struct request *r, bool make, int *fd_out)
 {
 	enum err e;
 	int dir;
@@ -243,7 +264,8 @@ open_one(const char *path, const struct request *r, int *fd_out)
 	if (path == NULL)
 		return ERR_OK;
 	if ((e = as_user(r->uid, r->gid)) == ERR_OK)
-		e = place_open_dir(path, &dir);
+		e = *r->folder == '\0' ? place_open_dir(path, &dir) :
+		    open_below(path, r->folder, make, &dir);
 	as_myself();
 	if (e != ERR_OK)
 		return e;
@@ -268,19 +290,54 @@ open_paths(const struct place_paths *paths, struct request *r, int fd[3])
 {
 	enum err e;
 
-	if ((e = open_one(paths->root, r, &fd[0])) == ERR_OK &&
-	    (e = open_one(paths->control, r, &fd[1])) == ERR_OK)
-		e = open_one(paths->index, r, &fd[2]);
+	if ((e = open_one(paths->root, r, false, &fd[0])) == ERR_OK &&
+	    (e = open_one(paths->control, r, true, &fd[1])) == ERR_OK)
+		e = open_one(paths->index, r, true, &fd[2]);
 	if (e != ERR_OK)
 		close_all(fd);
 	return e;
 }
 
-static enum err
-open_all(struct request *r, struct arena *a, int fd[3])
+/* One level of a path, as mailboxes have names. */
+static bool
+is_folder(const char *name)
 {
-	struct place_paths paths;
-	char uid[16];
+	size_t n = strlen(name);
+
+	for (size_t i = 0; i < n; i++)
+		if ((unsigned char)name[i] <= ' ' - 1 || name[i] == 0x7f ||
+		    name[i] == '/' || (name[i] == '.' &&
+		    (i == 0 || i + 1 == n || name[i + 1] == '.')))
+			return false;
+	return n > 0 && n <= 200;
+}
+
+/* A public place belongs to who owns its directory. */
+static enum err
+identify_place(struct request *r, const char *root)
+{
+	struct stat st;
+
+	if (stat(root, &st) != 0) {
+		log_errno("public namespace: no directory %s", root);
+		return ERR_NOTFOUND;
+	}
+	r->uid = st.st_uid;
+	r->gid = st.st_gid;
+	if (r->uid >= cfg->first_valid_uid && (cfg->last_valid_uid == 0 ||
+	    r->uid <= cfg->last_valid_uid) && (is_root ||
+	    r->uid == geteuid()))
+		return ERR_OK;
+	log_error("public namespace: uid %u, which owns %s, is not permitted "
+	    "(first_valid_uid, last_valid_uid)", (unsigned)r->uid, root);
+	return ERR_PERM;
+}
+
+/* Who the owner is, and where his mail. */
+static enum err
+find_place(struct request *r, struct arena *a, struct place_paths *paths)
+{
+	char uid[16] = "";
 	struct config_vars vars = {
 		.user = r->user, .home = *r->home != '\0' ? r->home : NULL,
 		.service = "imap", .local_ip = r->local,
@@ -289,14 +346,34 @@ open_all(struct request *r, struct arena *a, int fd[3])
 	};
 	enum err e;
 
-	if ((e = identify(r)) != ERR_OK)
+	if (*r->folder != '\0' && !is_folder(r->folder))
+		return ERR_NOTFOUND;
+	if (!r->is_public && (e = identify(r)) != ERR_OK)
 		return e;
 	snprintf(uid, sizeof(uid), "%u", (unsigned)r->uid);
-	if ((e = place_find(cfg, &vars, r->mail, a, &paths)) != ERR_OK)
+	if ((e = place_find(cfg, &vars, r->mail, a, paths)) != ERR_OK)
+		return e;
+	return r->is_public ? identify_place(r, paths->root) : ERR_OK;
+}
+
+static enum err
+open_all(struct request *r, struct arena *a, int fd[3])
+{
+	struct place_paths paths;
+	enum err e;
+
+	if ((e = find_place(r, a, &paths)) != ERR_OK)
 		return e;
 	r->relay = is_foreign(r) && !can_map;
+	if (r->relay && *r->folder != '\0') {
+		log_error("folder %s of user %s cannot be handed out: ids "
+		    "cannot be mapped here", log_text(span_of(r->folder)),
+		    log_text(span_of(r->user)));
+		return ERR_UNAVAIL;
+	}
 	e = open_paths(&paths, r, fd);
-	if (e == ERR_UNAVAIL && is_foreign(r) && !r->relay) {
+	if (e == ERR_UNAVAIL && is_foreign(r) && !r->relay &&
+	    *r->folder == '\0') {
 		/* This file system cannot be id-mapped. */
 		r->relay = true;
 		e = open_paths(&paths, r, fd);
@@ -344,27 +421,39 @@ start_session(const struct request *r, int fd[3])
 }
 
 static void
+read_request(struct request *r)
+{
+	const char **texts[] = {
+		&r->user, &r->uid_text, &r->gid_text, &r->home, &r->mail,
+		&r->remote, &r->local, &r->session, &r->mechanism, &r->tls,
+		&r->folder,
+	};
+
+	*r = (struct request){ .is_public = (message.body.request.which &
+	    IPC_PUBLIC) != 0 };
+	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
+		*texts[i] = ipc_text(&message.tail);
+}
+
+static void
 open_account(int auth_fd)
 {
 	struct ipc_request answer = { .id = message.body.request.id };
-	struct request r = { 0 };
+	struct request r;
 	struct arena a = { 0 };
-	const char **texts[] = {
-		&r.user, &r.uid_text, &r.gid_text, &r.home, &r.mail, &r.remote,
-		&r.local, &r.session, &r.mechanism, &r.tls,
-	};
 	int fd[3] = { -1, -1, -1 }, given[3], worker = message.fd[0];
 	unsigned n = 0;
 	enum err e;
 
-	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
-		*texts[i] = ipc_text(&message.tail);
+	read_request(&r);
 	e = worker < 0 ? ERR_SYNTAX : open_all(&r, &a, fd);
 	if (e == ERR_OK && r.relay)
 		e = start_session(&r, fd);
 	if (e == ERR_OK) {
 		struct ipc_request account = {
-			.which = r.relay ? IPC_RELAY : 0,
+			.which = r.relay ? IPC_RELAY :
+			    is_root && (can_mount || is_foreign(&r)) ?
+			    IPC_DETACHED : 0,
 		};
 		struct span name = span_of(r.user);
 
@@ -386,6 +475,36 @@ open_account(int auth_fd)
 	if (ipc_send(auth_fd, MSG_OPENED, &answer, SPAN_NONE, NULL, 0) !=
 	    ERR_OK)
 		log_debug("auth does not hear");
+}
+
+/* The list of rights of a folder: what it says, auth judges. */
+static void
+open_list(int auth_fd)
+{
+	struct ipc_request answer = { .id = message.body.request.id };
+	struct place_paths paths;
+	struct request r;
+	struct arena a = { 0 };
+	int dir = -1, fd = -1;
+	enum err e;
+
+	read_request(&r);
+	e = *r.folder == '\0' ? ERR_NOTFOUND : find_place(&r, &a, &paths);
+	if (e == ERR_OK && (e = as_user(r.uid, r.gid)) == ERR_OK &&
+	    (e = open_below(paths.root, r.folder, false, &dir)) == ERR_OK &&
+	    (fd = openat(dir, "dovecot-acl", O_RDONLY | O_CLOEXEC |
+	    O_NONBLOCK | O_NOCTTY | O_NOFOLLOW)) < 0)
+		e = fs_err(errno);
+	as_myself();
+	if (dir >= 0)
+		close(dir);
+	answer.result = (uint32_t)e;
+	if (ipc_send(auth_fd, MSG_PASSWD, &answer, SPAN_NONE, &fd,
+	    fd >= 0 ? 1 : 0) != ERR_OK)
+		log_debug("auth does not hear");
+	if (fd >= 0)
+		close(fd);
+	arena_free(&a);
 }
 
 /* Whether the configuration names this file for this user. */
@@ -486,6 +605,8 @@ hear_auth(int fd)
 		open_account(fd);
 	else if (message.kind == MSG_OPEN_PASSWD)
 		open_passwd(fd);
+	else if (message.kind == MSG_OPEN_LIST)
+		open_list(fd);
 	ipc_close_fds(&message);
 	return true;
 }

@@ -104,6 +104,20 @@ use(struct account *acc, struct account **at)
 	return in;
 }
 
+/* An environment must not be opened twice in a process. */
+static struct account *
+find_open(struct account *acc, int root_fd)
+{
+	struct stat st;
+
+	if (fstat(root_fd, &st) != 0)
+		return NULL;
+	for (struct account *in = acc->inner; in != NULL; in = in->next)
+		if (in->dev == st.st_dev && in->ino == st.st_ino)
+			return in;
+	return NULL;
+}
+
 /* account_open goes where the state lies; the owner's is where we belong. */
 static enum err
 open_inner(struct account *acc, struct span key, struct span name, int fd[3],
@@ -164,6 +178,20 @@ open_places(const struct account *acc, struct span name, int fd[3])
 	return e;
 }
 
+/* It may have been renamed since it was opened. */
+static void
+call_it(struct account *in, struct span name)
+{
+	char *now;
+
+	if (span_eq(name, span_of(in->alone)))
+		return;
+	if ((now = strndup(name.p, name.n)) == NULL)
+		fatal("no memory");
+	free(in->alone);
+	in->alone = now;
+}
+
 enum err
 alone_get(struct account *acc, struct span name, struct account **out)
 {
@@ -190,15 +218,7 @@ alone_get(struct account *acc, struct span name, struct account **out)
 			return e;
 		return open_inner(acc, SPAN_NONE, name, fd, out);
 	}
-	/* Renamed since. */
-	if (!span_eq(name, span_of((*out)->alone))) {
-		char *now = strndup(name.p, name.n);
-
-		if (now == NULL)
-			fatal("no memory");
-		free((*out)->alone);
-		(*out)->alone = now;
-	}
+	call_it(*out, name);
 	return ERR_OK;
 }
 
@@ -225,7 +245,19 @@ enum err
 alone_add(struct account *acc, struct span key, struct span name, int fd[3],
     struct account **out)
 {
-	return open_inner(acc, key, name, fd, out);
+	struct account *in = find_open(acc, fd[0]);
+
+	*out = NULL;
+	if (in == NULL)
+		return open_inner(acc, key, name, fd, out);
+	for (int i = 0; i < 3; i++)
+		fs_close(&fd[i]);
+	/* Ours, or somebody's whose name was spelled in another way. */
+	if (in->key == NULL || !span_eq(span_of(in->key), key))
+		return ERR_NOTFOUND;
+	call_it(in, name);
+	*out = in;
+	return ERR_OK;
 }
 
 bool

@@ -29,7 +29,7 @@
 #include "maildir/renamed.h"
 #include "maildir/state.h"
 
-enum { NAMES_WAIT_MS = 30000 };
+enum { NAMES_WAIT_MS = 30000, TAKEN_MAX = 100 };
 
 enum err
 names_lock(struct account *acc)
@@ -224,6 +224,14 @@ leave_inner(struct deletion *d)
 
 /* ---- the deletion ---- */
 
+static enum err
+new_doomed(struct db_txn *t, struct deletion *d, struct folder_rec *r)
+{
+	d->id = (uint32_t)meta_get(t, "next-folder") + 1;
+	*r = (struct folder_rec){ .id = d->id, .name = d->name };
+	return meta_put(t, "next-folder", d->id);
+}
+
 /* The record of what is to be deleted; one with a new id if it has none. */
 static enum err
 find_doomed(struct db_txn *t, struct deletion *d, struct folder_rec *r,
@@ -235,18 +243,42 @@ find_doomed(struct db_txn *t, struct deletion *d, struct folder_rec *r,
 		e = rec_get(t, d->id, &d->a, r);
 	/* What has the name now was made by another program, and never opened. */
 	*is_new = e == ERR_NOTFOUND || (e == ERR_OK && r->flags & REC_DELETED);
-	if (!*is_new)
-		return e;
-	d->id = (uint32_t)meta_get(t, "next-folder") + 1;
-	*r = (struct folder_rec){ .id = d->id, .name = d->name };
-	return meta_put(t, "next-folder", d->id);
+	return *is_new ? new_doomed(t, d, r) : e;
+}
+
+/*
+ * Out of the tree. What a process that died before its transaction left under the
+ * number is marked by the next sweep; this one gets another.
+ */
+static enum err
+move_away(struct db_txn *t, struct account *acc, struct deletion *d,
+    struct folder_rec *r, bool *is_new)
+{
+	char dir[256], path[64];
+	enum err e;
+
+	name_to_dir(d->name, dir);
+	for (int tries = 0; ; tries++) {
+		snprintf(path, sizeof(path), "loft/deleted/%u", d->id);
+		if (renameat2(acc->root_fd, dir, acc->root_fd, path,
+		    RENAME_NOREPLACE) == 0)
+			return ERR_OK;
+		e = fs_err(errno);
+		if (e != ERR_EXISTS || tries == TAKEN_MAX)
+			break;
+		if ((e = new_doomed(t, d, r)) != ERR_OK)
+			return e;
+		*is_new = true;
+	}
+	if (e != ERR_NOTFOUND)
+		log_errno("cannot delete mailbox %s", log_text(d->name));
+	return e;
 }
 
 static enum err
 delete_in(struct db_txn *t, struct account *acc, struct deletion *d)
 {
 	struct folder_rec r = { 0 };
-	char dir[256], path[64];
 	bool is_new;
 	enum err e;
 
@@ -257,16 +289,8 @@ delete_in(struct db_txn *t, struct account *acc, struct deletion *d)
 		return e;
 	if (d->how == OTHERS_REFUSE && d->others.n > 0)
 		return ERR_BUSY;
-	name_to_dir(d->name, dir);
-	snprintf(path, sizeof(path), "loft/deleted/%u", d->id);
-	if (renameat2(acc->root_fd, dir, acc->root_fd, path,
-	    RENAME_NOREPLACE) != 0) {
-		e = fs_err(errno);
-		if (e != ERR_NOTFOUND)
-			log_errno("cannot delete mailbox %s",
-			    log_text(d->name));
+	if ((e = move_away(t, acc, d, &r, &is_new)) != ERR_OK)
 		return e;
-	}
 	KILL_POINT("delete-renamed");
 	r.flags |= REC_DELETED;
 	if (d->how == OTHERS_KEEP && d->others.n > 0)

@@ -6,6 +6,9 @@
  *              a TAB and each escaped: \001 and one of "0" (NUL), "1" (\001),
  *              "t" (TAB), "r" (CR), "n" (LF)
  *
+ * A "." within a level of version 2 (of somebody else's name: "anna@example.org") is a
+ * "/" here, which no level has.
+ *
  * Written by temp and rename under subscriptions.lock, read without it. Lines
  * that are no names of ours are kept as they are, and not told to anybody.
  * Courier's courierimapsubscribed ("INBOX.Sent") counts while there is no
@@ -64,7 +67,9 @@ next_byte(struct span line, size_t *at, char *c_out)
 	char c = line.p[(*at)++];
 	const char *code;
 
-	*c_out = c == '\t' ? '.' : c;
+	if (c == '/')
+		return false;
+	*c_out = c == '\t' ? '.' : c == '.' ? '/' : c;
 	if (c != '\001')
 		return true;
 	if (*at == line.n || line.p[*at] == '\0')
@@ -74,6 +79,18 @@ next_byte(struct span line, size_t *at, char *c_out)
 		return false;
 	*c_out = bytes[code - codes];
 	return true;
+}
+
+static bool
+is_possible(struct span s)
+{
+	char copy[256];
+
+	if (s.n > sizeof(copy))
+		return false;
+	for (size_t i = 0; i < s.n; i++)
+		copy[i] = s.p[i] == '/' ? '_' : s.p[i];
+	return name_check((struct span){ copy, s.n }) == ERR_OK;
 }
 
 /*
@@ -103,15 +120,15 @@ line_to_name(struct span line, enum form form, char *name, size_t *n_out)
 	if (name_is_inbox(s))
 		memcpy(name, "INBOX", 5);
 	*n_out = n;
-	return name_check(s) == ERR_OK;
+	return is_possible(s);
 }
 
 static void
 add_line(struct buf *out, struct span name, enum form form)
 {
 	for (size_t i = 0; i < name.n; i++)
-		buf_addc(out, form == FORM_V2 && name.p[i] == '.' ?
-		    '\t' : name.p[i]);
+		buf_addc(out, name.p[i] == '/' ? '.' : form == FORM_V2 &&
+		    name.p[i] == '.' ? '\t' : name.p[i]);
 	buf_addc(out, '\n');
 }
 

@@ -120,7 +120,8 @@ enter(struct session *s, struct acl_command *c, unsigned need)
 {
 	enum err e = c->bad == ERR_OK ? target_enter(s, &c->t, need) : c->bad;
 
-	if (e == ERR_OK && !mailbox_exists(s, c->t.storage))
+	if (e == ERR_OK && !target_is_foreign(&c->t) &&
+	    !mailbox_exists(s, c->t.storage))
 		e = ERR_NOTFOUND;
 	return e == ERR_NOTFOUND ? mailbox_missing(s, &c->t, NULL) : e;
 }
@@ -147,6 +148,8 @@ open_list(struct session *s, const struct target *t, int *dir_fd)
 	if ((e = folder_open(t->account, t->storage, &f)) != ERR_OK)
 		return e;
 	folder_close(&f);
+	if (target_is_foreign(t))
+		return fs_open_dir(t->account->root_fd, ".", dir_fd);
 	name_to_dir(t->storage, dir);
 	return fs_open_dir(s->account->root_fd, dir, dir_fd);
 }

@@ -14,6 +14,7 @@
 #include "worker/namespace.h"
 #include "worker/resp.h"
 #include "worker/rights.h"
+#include "worker/share.h"
 #include "worker/target.h"
 
 #include <stdlib.h>
@@ -85,7 +86,8 @@ static struct span
 client_name(struct listing *l, struct span storage)
 {
 	buf_reset(&l->name);
-	namespace_from_storage(l->s->cfg, storage, &l->name);
+	if (!namespace_from_subscribed(l->s->cfg, storage, &l->name))
+		namespace_from_storage(l->s->cfg, storage, &l->name);
 	return buf_span(&l->name);
 }
 
@@ -385,6 +387,75 @@ list_gone(struct listing *l)
 	}
 }
 
+/* ---- mailboxes of others ---- */
+
+/*
+ * One that is subscribed, or asked for by its name: all that somebody may see nobody
+ * knows. False: it is not there, or not for us to see.
+ */
+static bool
+list_foreign(struct listing *l, struct span name, bool subscribed)
+{
+	struct session *s = l->s;
+	struct buf attributes = { 0 };
+	struct target t = { 0 };
+
+	if (!share_is_possible(s) || !matches(l, name) || l->o.only_special ||
+	    (l->o.only_subscribed && !subscribed) ||
+	    namespace_find(s->cfg, name, &s->command, &t.ns, &t.owner,
+	    &t.storage) != ERR_OK || !target_is_foreign(&t) ||
+	    target_enter(s, &t, ACL_LOOKUP) != ERR_OK)
+		return false;
+	add_attribute(&attributes, "\\HasNoChildren");
+	if (subscribed && (l->o.only_subscribed || l->o.tell_subscribed))
+		add_attribute(&attributes, "\\Subscribed");
+	write_entry(s, "LIST", buf_cstr(&attributes), l->sep, name);
+	if (l->o.tell_rights)
+		resp_myrights(s, &t, t.rights);
+	buf_clear(&attributes);
+	return true;
+}
+
+static bool
+is_pattern(struct span name)
+{
+	return span_find(name, '*') < name.n || span_find(name, '%') < name.n;
+}
+
+static void
+list_others(struct listing *l)
+{
+	struct span *mine;
+	struct arena *a = &l->s->command;
+	size_t n = 0;
+
+	if (!share_is_possible(l->s))
+		return;
+	if (l->n_subscribed == 0 && read_subscriptions(l) != ERR_OK)
+		return;
+	mine = arena_array(a, l->n_subscribed + 1, sizeof(*mine));
+	for (size_t i = 0; i < l->n_subscribed; i++) {
+		struct buf name = { 0 };
+
+		if (!namespace_from_subscribed(l->s->cfg, l->subscribed[i],
+		    &name))
+			mine[n++] = l->subscribed[i];
+		else if (!list_foreign(l, arena_span(a, buf_span(&name)),
+		    true))
+			mine[n++] = l->subscribed[i];
+		buf_clear(&name);
+	}
+	for (size_t i = 0; i < l->o.n_patterns; i++) {
+		struct span name = l->o.pattern[i];
+
+		if (!is_pattern(name) && name.n > 0)
+			(void)list_foreign(l, name, false);
+	}
+	/* What was shown is not gone. */
+	l->subscribed = mine;
+	l->n_subscribed = n;
+}
+
 static enum err
 list_all(struct listing *l)
 {
@@ -404,6 +475,7 @@ list_all(struct listing *l)
 	for (size_t i = 0; i < l->n_entries; i++)
 		list_entry(l, &l->entry[i]);
 	list_prefix(l, l->n_entries <= 1);
+	list_others(l);
 	if (l->o.only_subscribed && !l->o.only_special)
 		list_gone(l);
 	return ERR_OK;
@@ -485,6 +557,24 @@ cmd_lsub(struct session *s, struct cursor *in, bool by_uid)
 
 /* ---- NAMESPACE ---- */
 
+/* Those of one kind: "((prefix separator) ...)" or NIL (RFC 2342 5). */
+static void
+write_namespaces(struct session *s, const char *type)
+{
+	bool any = false;
+
+	for (const struct config_namespace *ns = s->cfg->namespaces;
+	    ns != NULL && share_is_possible(s); ns = ns->next) {
+		if (ns->disabled || ns->hidden || strcmp(ns->type, type) != 0)
+			continue;
+		resp_put(s, any ? "(" : "((");
+		resp_nstring(s, namespace_root(ns));
+		resp_f(s, " \"%c\")", ns->separator);
+		any = true;
+	}
+	resp_put(s, any ? ")" : "NIL");
+}
+
 enum err
 cmd_namespace(struct session *s, struct cursor *in, bool by_uid)
 {
@@ -496,7 +586,11 @@ cmd_namespace(struct session *s, struct cursor *in, bool by_uid)
 		return e;
 	resp_put(s, "* NAMESPACE ((");
 	resp_nstring(s, ns->prefix == NULL ? SPAN("") : span_of(ns->prefix));
-	resp_f(s, " \"%s%c\")) NIL NIL\r\n", ns->separator == '"' ||
+	resp_f(s, " \"%s%c\")) ", ns->separator == '"' ||
 	    ns->separator == '\\' ? "\\" : "", ns->separator);
+	write_namespaces(s, "shared");
+	resp_put(s, " ");
+	write_namespaces(s, "public");
+	resp_put(s, "\r\n");
 	return ERR_OK;
 }

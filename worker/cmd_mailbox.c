@@ -6,6 +6,7 @@
 #include "maildir/subs.h"
 #include "worker/commands.h"
 #include "worker/mailbox.h"
+#include "worker/namespace.h"
 #include "worker/policy.h"
 #include "worker/status.h"
 #include "worker/target.h"
@@ -14,6 +15,15 @@ static bool
 is_inbox(const struct target *t)
 {
 	return span_eq(t->storage, SPAN("INBOX"));
+}
+
+/* Nobody but the owner's processes has the directory that they would be in. */
+static enum err
+not_here(struct session *s)
+{
+	status_set(s, NULL, "Mailboxes of others are made, renamed and removed "
+	    "by them.");
+	return ERR_CANNOT;
 }
 
 enum err
@@ -32,6 +42,8 @@ cmd_create(struct session *s, struct cursor *in, bool by_uid)
 	}
 	if (bad != ERR_OK)
 		return bad;
+	if (target_is_foreign(&t))
+		return not_here(s);
 	if (is_inbox(&t))
 		return ERR_EXISTS;
 	if ((e = target_enter_parent(s, &t, ACL_CREATE)) != ERR_OK)
@@ -72,6 +84,8 @@ cmd_delete(struct session *s, struct cursor *in, bool by_uid)
 		return e;
 	if (bad != ERR_OK)
 		return bad;
+	if (target_is_foreign(&t))
+		return not_here(s);
 	if (is_inbox(&t)) {
 		status_set(s, NULL, "INBOX cannot be deleted.");
 		return ERR_CANNOT;
@@ -135,6 +149,8 @@ cmd_rename(struct session *s, struct cursor *in, bool by_uid)
 		return bad_from;
 	if (bad_to != ERR_OK)
 		return ERR_CANNOT;
+	if (target_is_foreign(&from) || target_is_foreign(&to))
+		return not_here(s);
 	if (is_inbox(&to))
 		return ERR_EXISTS;
 	if ((e = target_enter(s, &from, is_inbox(&from) ? 0 : ACL_DELETE)) ==
@@ -147,6 +163,21 @@ cmd_rename(struct session *s, struct cursor *in, bool by_uid)
 	if (e == ERR_OK)
 		follow(s, &from, &to);
 	return e == ERR_NOTFOUND ? mailbox_missing(s, &from, NULL) : e;
+}
+
+/* As the list of subscriptions has it. */
+static struct span
+subscribed(struct session *s, const struct target *t)
+{
+	struct buf name = { 0 };
+	struct span out = t->storage;
+
+	if (target_is_foreign(t)) {
+		namespace_subscribed(t->ns, t->owner, t->storage, &name);
+		out = arena_span(&s->command, buf_span(&name));
+		buf_clear(&name);
+	}
+	return out;
 }
 
 enum err
@@ -162,10 +193,10 @@ cmd_subscribe(struct session *s, struct cursor *in, bool by_uid)
 		return e;
 	if (bad != ERR_OK)
 		return bad;
-	if (!mailbox_exists(s, t.storage) ||
+	if ((!target_is_foreign(&t) && !mailbox_exists(s, t.storage)) ||
 	    target_enter(s, &t, ACL_LOOKUP) == ERR_NOTFOUND)
 		return mailbox_missing(s, &t, NULL);
-	return subs_set(s->account->control_fd, t.storage, true,
+	return subs_set(s->account->control_fd, subscribed(s, &t), true,
 	    s->account->sync, &changed);
 }
 
@@ -183,6 +214,6 @@ cmd_unsubscribe(struct session *s, struct cursor *in, bool by_uid)
 		return e;
 	if (bad != ERR_OK)
 		return ERR_OK;
-	return subs_set(s->account->control_fd, t.storage, false,
+	return subs_set(s->account->control_fd, subscribed(s, &t), false,
 	    s->account->sync, &changed);
 }

@@ -79,9 +79,9 @@ enter(struct session *s, const char *user, const char *client, int fd[3])
 	return e;
 }
 
-/* By position; which of the last two are there, `which` says. False: nonsense. */
-static bool
-take_directories(struct ipc_message *m, int fd[3])
+/* By position; which of the last two are there, `which` says. */
+bool
+login_directories(struct ipc_message *m, int fd[3])
 {
 	unsigned next = 1;
 
@@ -105,11 +105,11 @@ enum err
 login_take(const struct config *cfg, struct ipc_message *m, const char *client,
     int notify_fd, struct account **account_out)
 {
-	static struct session s;
+	static struct session s = { .auth_fd = -1 };
 	int fd[3];
 
 	*account_out = NULL;
-	if (!take_directories(m, fd))
+	if (!login_directories(m, fd))
 		return ERR_UNAVAIL;
 	if ((m->body.request.which & IPC_RELAY) != 0) {
 		close(fd[0]);
@@ -117,6 +117,7 @@ login_take(const struct config *cfg, struct ipc_message *m, const char *client,
 	}
 	s.cfg = cfg;
 	s.notify_fd = notify_fd;
+	s.is_detached = (m->body.request.which & IPC_DETACHED) != 0;
 	return confine_and_open(&s, ipc_text(&m->tail), client, fd, true,
 	    account_out);
 }
@@ -268,7 +269,7 @@ logged_in(struct session *s, struct ipc_message *m)
 	const char *user = arena_cstr(&s->life, span_of(ipc_text(&m->tail)));
 	int fd[3];
 
-	if (!take_directories(m, fd))
+	if (!login_directories(m, fd))
 		return give_up(s);
 	if ((m->body.request.which & IPC_RELAY) != 0) {
 		if (serve_confine_session(s, NULL, 0) == ERR_OK &&
@@ -278,6 +279,7 @@ logged_in(struct session *s, struct ipc_message *m)
 		    log_text(span_of(user)));
 		return give_up(s);
 	}
+	s->is_detached = (m->body.request.which & IPC_DETACHED) != 0;
 	address_text(&s->remote, client, sizeof(client));
 	if (enter(s, user, client, fd) != ERR_OK)
 		return give_up(s);

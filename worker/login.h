@@ -55,6 +55,12 @@ void login_sweep(const struct config *cfg, int auth_fd, int notify_fd);
 enum err login_take(const struct config *cfg, struct ipc_message *m,
     const char *client, int notify_fd, struct account **account_out);
 
+/*
+ * Root, control and index directory (-1: none) out of a message ACCOUNT, whose
+ * descriptors are taken. False: it makes no sense (logged).
+ */
+bool login_directories(struct ipc_message *m, int fd[3]);
+
 /* Without auth: the account of the calling user (tunnel). */
 enum err login_as_caller(struct session *s);
 

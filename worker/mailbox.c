@@ -62,6 +62,8 @@ static bool
 was_renamed(struct session *s, const struct target *t, struct target *to)
 {
 	*to = *t;
+	if (target_is_foreign(t))
+		return false;
 	return folder_renamed_to(s->account, t->storage, &s->command,
 	    &to->storage) == ERR_OK && mailbox_exists(s, to->storage) &&
 	    target_enter(s, to, ACL_LOOKUP) == ERR_OK;
@@ -91,7 +93,8 @@ mailbox_missing(struct session *s, const struct target *t,
 enum err
 mailbox_in_use(struct session *s, const struct target *t)
 {
-	bool reserved = folder_is_reserved(s->account, t->storage);
+	bool reserved = !target_is_foreign(t) &&
+	    folder_is_reserved(s->account, t->storage);
 	struct buf name = { 0 };
 
 	target_name(t, &name);

@@ -25,6 +25,23 @@ is_served(const struct config_namespace *ns)
 	    (ns->inbox || ns->location == NULL || *ns->location == '\0');
 }
 
+/* Served, too: those of others. */
+static bool
+is_shared(const struct config_namespace *ns)
+{
+	return !ns->disabled && namespace_is_foreign(ns);
+}
+
+bool
+namespace_any_foreign(const struct config *cfg)
+{
+	for (const struct config_namespace *ns = cfg->namespaces; ns != NULL;
+	    ns = ns->next)
+		if (is_shared(ns))
+			return true;
+	return false;
+}
+
 const struct config_namespace *
 namespace_inbox(const struct config *cfg)
 {
@@ -224,7 +241,7 @@ namespace_of(const struct config *cfg, struct span *name, struct arena *a,
 	for (; ns != NULL; ns = ns->next) {
 		struct span rest = *name;
 
-		if (!is_served(ns) ||
+		if ((!is_served(ns) && !is_shared(ns)) ||
 		    !take_prefix(ns, &rest, a, &who) ||
 		    (best != NULL && rest.n >= shortest.n))
 			continue;
@@ -325,6 +342,51 @@ namespace_name(const struct config_namespace *ns, struct span owner,
 	for (; from < out->n; from++)
 		if (out->p[from] == '.')
 			out->p[from] = ns->separator;
+}
+
+/* Levels are parted by "." there, and a "." within one is a "/". */
+static void
+to_subscribed(struct buf *out, size_t from, char sep)
+{
+	for (; from < out->n; from++)
+		out->p[from] = out->p[from] == sep ? '.' :
+		    out->p[from] == '.' ? '/' : out->p[from];
+}
+
+void
+namespace_subscribed(const struct config_namespace *ns, struct span owner,
+    struct span storage, struct buf *out)
+{
+	size_t from = out->n;
+
+	namespace_prefix(ns, owner, out);
+	to_subscribed(out, from, ns->separator);
+	buf_add_span(out, storage);
+}
+
+bool
+namespace_from_subscribed(const struct config *cfg, struct span name,
+    struct buf *out)
+{
+	for (const struct config_namespace *ns = cfg->namespaces; ns != NULL;
+	    ns = ns->next) {
+		struct buf root = { 0 };
+		bool below;
+
+		if (!is_shared(ns))
+			continue;
+		buf_add_span(&root, namespace_root(ns));
+		to_subscribed(&root, 0, ns->separator);
+		below = root.n > 0 && span_starts(name, buf_span(&root));
+		buf_clear(&root);
+		if (!below)
+			continue;
+		for (size_t i = 0; i < name.n; i++)
+			buf_addc(out, name.p[i] == '.' ? ns->separator :
+			    name.p[i] == '/' ? '.' : name.p[i]);
+		return true;
+	}
+	return false;
 }
 
 void

@@ -37,6 +37,9 @@ bool namespace_is_foreign(const struct config_namespace *ns);
 /* Whether its prefix says who the owner is (type shared). */
 bool namespace_has_owners(const struct config_namespace *ns);
 
+/* Whether there are any of mailboxes that belong to others. */
+bool namespace_any_foreign(const struct config *cfg);
+
 /* Its place among all of the configuration, from 0. */
 unsigned namespace_number(const struct config *cfg,
     const struct config_namespace *ns);
@@ -51,6 +54,15 @@ struct span namespace_root(const struct config_namespace *ns);
 /* Appends the client's name for a mailbox in any namespace. */
 void namespace_name(const struct config_namespace *ns, struct span owner,
     struct span storage, struct buf *out);
+
+/*
+ * Mailboxes of others in the list of subscriptions (maildir/subs.h): a storage name that
+ * begins with the prefix. False: that of one of ours.
+ */
+void namespace_subscribed(const struct config_namespace *ns, struct span owner,
+    struct span storage, struct buf *out);
+bool namespace_from_subscribed(const struct config *cfg, struct span name,
+    struct buf *out);
 
 /* Appends the client's name for a storage name of our own. */
 void namespace_from_storage(const struct config *cfg, struct span storage,

@@ -19,6 +19,7 @@
 #include "worker/conn.h"
 #include "worker/login.h"
 #include "worker/session.h"
+#include "worker/share.h"
 #include "worker/wake.h"
 
 #include <errno.h>
@@ -89,7 +90,12 @@ serve_confine_session(struct session *s, const int *dir_fds, size_t n)
 	if (self == NULL && (e = privs_drop(-1, (uid_t)-1, (gid_t)-1,
 	    &confined)) != ERR_OK)
 		return e;
-	if (sandbox_landlock(dir_fds, n) == ERR_OK)
+	/*
+	 * Its rules are fixed now, and folders of others are handed out later: where
+	 * there can be such, the mounts alone confine, out of which no `..` leads.
+	 */
+	if (share_is_possible(s) ||
+	    sandbox_landlock(dir_fds, n) == ERR_OK)
 		confined |= CONFINED_LANDLOCK;
 	if ((self == NULL ? sandbox_allow(SANDBOX_WORKER | SANDBOX_ALONE) :
 	    ERR_OK) == ERR_OK && sandbox_session() == ERR_OK)

@@ -46,6 +46,7 @@ struct session {
 	bool tls_from_start;		/* imaps */
 	bool is_tunnel;			/* -P */
 	bool is_tls_elsewhere;		/* relayed: the worker has TLS */
+	bool is_detached;		/* its directories are mounts of their own */
 	bool start_tls;			/* STARTTLS: handshake after the tagged OK */
 
 	/* the mailbox */

@@ -13,6 +13,7 @@
 #include "worker/namespace.h"
 #include "worker/rights.h"
 #include "worker/session.h"
+#include "worker/share.h"
 
 void
 target_name(const struct target *t, struct buf *out)
@@ -29,18 +30,47 @@ target_selected(const struct session *s)
 		.account = s->folder->acc, .rights = s->folder_rights };
 }
 
+bool
+target_is_foreign(const struct target *t)
+{
+	return namespace_is_foreign(t->ns);
+}
+
+/* By namespace and owner it is known to alone.h: "1 anna". */
+static enum err
+reach_foreign(struct session *s, struct target *t)
+{
+	struct span key = span_of(arena_printf(&s->command, "%u %.*s",
+	    namespace_number(s->cfg, t->ns), (int)t->owner.n, t->owner.p));
+	int fd[3];
+	enum err e;
+
+	/* An INBOX lies above all other folders: nobody can be handed it alone. */
+	if (!share_is_possible(s) || span_eq(t->storage, SPAN("INBOX")))
+		return ERR_NOTFOUND;
+	e = alone_find(s->account, key, t->storage, &t->account);
+	if (e != ERR_NOTFOUND)
+		return e;
+	if ((e = share_open(s, t, fd)) != ERR_OK)
+		return e;
+	return alone_add(s->account, key, t->storage, fd, &t->account);
+}
+
 enum err
 target_enter(struct session *s, struct target *t, unsigned need)
 {
+	bool foreign = target_is_foreign(t);
 	enum err e;
 
 	t->rights = ACL_ALL;
 	t->account = s->account;
-	if (!alone_is(s->account, t->storage))
+	if (!foreign && !alone_is(s->account, t->storage))
 		return ERR_OK;
-	if ((e = alone_get(s->account, t->storage, &t->account)) != ERR_OK)
+	e = foreign ? reach_foreign(s, t) :
+	    alone_get(s->account, t->storage, &t->account);
+	if (e != ERR_OK)
 		return e;
-	t->rights = rights_of(t->account, s->user, true);
+	t->rights = rights_of(t->account, s->user, !foreign);
 	if ((t->rights & ACL_LOOKUP) == 0)
 		return ERR_NOTFOUND;
 	return (t->rights & need) == need ? ERR_OK : ERR_PERM;

@@ -2,6 +2,8 @@
 #ifndef WORKER_TARGET_H
 #define WORKER_TARGET_H
 
+#include <stdbool.h>
+
 #include "common/buf.h"
 #include "common/err.h"
 #include "common/span.h"
@@ -23,8 +25,9 @@ struct target {
 };
 
 /*
- * Reaches the mailbox and looks whether we have these rights on it. The account belongs
- * to the session and is good until the end of the command.
+ * Reaches the mailbox and looks whether we have these rights on it; of one that is
+ * somebody else's auth and home are asked the first time. The account belongs to the
+ * session and is good until the end of the command.
  * Errors: ERR_NOTFOUND not there, or not for us to see (RFC 4314 4); ERR_PERM;
  *         ERR_UNAVAIL
  */
@@ -33,6 +36,9 @@ enum err target_enter(struct session *s, struct target *t, unsigned need);
 /* The same of the mailbox above it, where there is one, for CREATE and RENAME. */
 enum err target_enter_parent(struct session *s, const struct target *t,
     unsigned need);
+
+/* Whether it is somebody else's, or nobody's (public). */
+bool target_is_foreign(const struct target *t);
 
 /* Appends its name as the client writes it. */
 void target_name(const struct target *t, struct buf *out);

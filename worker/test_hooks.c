@@ -5,6 +5,7 @@
 #ifdef LOFT_TEST_HOOKS
 #include "common/span.h"
 #include "maildir/account.h"
+#include "maildir/folder.h"
 #include "worker/commands.h"
 #include "worker/cursor.h"
 #include "worker/resp.h"
@@ -243,6 +244,18 @@ handle(void)
 	return result(fd);
 }
 
+/* What lies beside a folder of somebody else that is selected. */
+static int
+open_beside(void)
+{
+	int top = session->folder == NULL ? AT_FDCWD :
+	    session->folder->acc->root_fd, fd;
+
+	fd = openat(top, "../.Private/cur", O_RDONLY);
+	return result(fd >= 0 ? fd : openat(top, "../../Maildir/.Private",
+	    O_RDONLY));
+}
+
 static int
 mount_something(void)
 {
@@ -328,7 +341,8 @@ static const struct {
 	int (*try)(void);
 } attempts[] = {
 	{ "open-passwd", open_passwd }, { "open-other", open_other_account },
-	{ "open-dotdot", open_dotdot }, { "open-proc", open_proc },
+	{ "open-dotdot", open_dotdot }, { "open-beside", open_beside },
+	{ "open-proc", open_proc },
 	{ "write-tmp", write_outside }, { "write-root", write_root },
 	{ "socket", new_socket }, { "unix-socket", new_unix_socket },
 	{ "other-socketpair", new_packet_socket },

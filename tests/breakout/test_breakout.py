@@ -89,6 +89,43 @@ def test_after_login(daemon, other):
     assert not (daemon.dir / "mail/anna/Maildir/link").is_symlink()
 
 
+SHARED = """
+namespace others {
+  type = shared
+  prefix = shared/%%u/
+  separator = /
+}
+"""
+
+
+@pytest.mark.parametrize("kind", [k for k in daemons.kinds()
+                                  if k != "ordinary"])
+def test_in_a_folder_of_somebody_else(kind):
+    """Landlock cannot be had then: mounts must do."""
+    d = daemons.Daemon(kind, build=HOOKS)
+    d.conf.write_text(d.conf.read_text() + SHARED)
+    d.start()
+    try:
+        if "mounts" not in d.status()["home"][-1]:
+            pytest.skip("no mounts here")
+        b = d.client("bert")
+        b.ok("CREATE Team")
+        b.ok("SETACL Team anna lrs")
+        b.ok("CREATE Private")
+        b.ok("APPEND Private {3+}\r\n\r\nx")
+        mail = d.dir / "mail/bert/Maildir/.Private"
+        path = [p for s in ("new", "cur") for p in (mail / s).iterdir()][0]
+        pid = d.worker_of("bert")
+        c = d.client("anna")
+        c.ok("SELECT shared/bert/Team")
+        assert not escaped(attempts(c, path, pid))
+        b.ok("NOOP")
+        c.ok("NOOP")
+    finally:
+        d.stop()
+        shutil.rmtree(d.dir, ignore_errors=True)
+
+
 def test_tunnel_after_login():
     t = servers.Tunnel(build=HOOKS)
     secret = t.dir / "outside"

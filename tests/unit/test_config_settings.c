@@ -162,9 +162,7 @@ namespaces(void **state)
 	    " location = maildir:%%h/Maildir\n separator = /\n"
 	    " list = children\n subscriptions = no\n hidden = yes\n}\n");
 	assert_int_equal(l.e, ERR_OK);
-	assert_string_equal(buf_cstr(&l.said), "26 note: namespace "
-	    "shared/%%u/: shared namespaces are not served yet; clients do not "
-	    "see it\n");
+	assert_string_equal(buf_cstr(&l.said), "");
 	ns = l.c->namespaces;
 	assert_string_equal(ns->label, "inbox");
 	assert_true(ns->inbox);
@@ -226,9 +224,20 @@ bad_namespaces(void **state)
 	    "namespace pub {\ntype = public\nprefix = pub.\n"
 	    "location = maildir:/pub\n}\n",
 	    "1 ignored: mail_plugins is ignored: Dovecot's plugins are not "
-	    "loaded\n5 note: namespace pub: public namespaces are not served "
-	    "yet; clients do not see it, whatever its access lists (acl) "
-	    "say\n");
+	    "loaded\n");
+	check_said("namespace inbox {\ninbox = yes\n}\n"
+	    "namespace pub {\ntype = public\nprefix = pub.\n"
+	    "location = maildir:/pub:INDEXPVT=~/pub\n}\n"
+	    "namespace own {\ntype = public\nprefix = own.\n"
+	    "location = maildir:/own:CONTROL=~/own\n}\n"
+	    "namespace whose {\ntype = shared\nprefix = shared.\n}\n"
+	    "namespace theirs {\ntype = shared\nprefix = theirs.%%u.\n}\n",
+	    "4 note: namespace pub: INDEXPVT is ignored: all who read a "
+	    "mailbox share its \\Seen\n"
+	    "9 note: namespace own is not served: its path, CONTROL, INDEX "
+	    "and VOLATILEDIR must be the same for all users, who meet there\n"
+	    "14 note: namespace whose is not served: its prefix must say "
+	    "whose mailboxes it has, as in shared/%%u/\n");
 	check_said("namespace inbox {\ninbox = yes\n}\nnamespace old {\n"
 	    "prefix = old.\nlocation = maildir:~/old\n}\n",
 	    "4 note: namespace old: a second place for a user's mail is not "

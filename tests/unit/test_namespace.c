@@ -161,6 +161,71 @@ special_use_is_found_by_storage_name(void **state)
 	assert_string_equal(namespace_special_use(&cfg, SPAN("INBOX")), "");
 }
 
+/* ---- mailboxes of others ---- */
+
+static void
+assert_found(const struct config *cfg, const char *name, const char *owner,
+    const char *storage, const char *subscribed)
+{
+	const struct config_namespace *ns;
+	struct buf b = { 0 };
+	struct span who, where;
+
+	assert_int_equal(namespace_find(cfg, span_of(name), &arena, &ns, &who,
+	    &where), ERR_OK);
+	assert_true(namespace_is_foreign(ns));
+	assert_true(span_eq(who, span_of(owner)));
+	assert_true(span_eq(where, span_of(storage)));
+	namespace_name(ns, who, where, &b);
+	assert_string_equal(buf_cstr(&b), name);
+	buf_reset(&b);
+	namespace_subscribed(ns, who, where, &b);
+	assert_string_equal(buf_cstr(&b), subscribed);
+	where = arena_span(&arena, buf_span(&b));
+	buf_reset(&b);
+	assert_true(namespace_from_subscribed(cfg, where, &b));
+	assert_string_equal(buf_cstr(&b), name);
+	buf_clear(&b);
+	/* They are none of ours. */
+	assert_error(cfg, name, ERR_NOTFOUND);
+}
+
+static void
+a_prefix_says_whose_a_mailbox_is(void **state)
+{
+	struct config_namespace all = { .label = "all", .type = "public",
+	    .prefix = "Public/", .separator = '/', .list = "yes",
+	    .location = "maildir:/pub" };
+	struct config_namespace parts = { .label = "parts", .type = "shared",
+	    .prefix = "by/%%d/%%n/", .separator = '/', .list = "yes",
+	    .location = "", .next = &all };
+	struct config_namespace users = { .label = "users", .type = "shared",
+	    .prefix = "shared/%%u/", .separator = '/', .list = "yes",
+	    .location = "", .next = &parts };
+	struct config_namespace own = space("", '/');
+	struct config cfg = { .namespaces = &own };
+
+	(void)state;
+	own.next = &users;
+	assert_found(&cfg, "shared/anna/Team", "anna", "Team",
+	    "shared.anna.Team");
+	assert_found(&cfg, "shared/anna@example.org/Team/Sub",
+	    "anna@example.org", "Team.Sub", "shared.anna@example/org.Team.Sub");
+	assert_found(&cfg, "by/example.org/anna/Team", "anna@example.org",
+	    "Team", "by.example/org.anna.Team");
+	assert_found(&cfg, "Public/News", "", "News", "Public.News");
+	users.prefix = "shared/$user/";
+	assert_found(&cfg, "shared/anna/Team", "anna", "Team",
+	    "shared.anna.Team");
+	assert_int_equal(namespace_number(&cfg, &all), 3);
+	assert_true(span_eq(namespace_root(&users), SPAN("shared/")));
+	/* No owner, or none that can be: ours, whatever that is. */
+	assert_storage(&cfg, "shared/anna", "shared.anna");
+	assert_error(&cfg, "shared//Team", ERR_CANNOT);
+	users.disabled = true;
+	assert_storage(&cfg, "shared/anna/Team", "shared.anna.Team");
+}
+
 int
 main(void)
 {
@@ -171,6 +236,7 @@ main(void)
 		T(a_prefix_is_taken_off_and_put_on),
 		T(only_the_own_tree_is_served),
 		T(special_use_is_found_by_storage_name),
+		T(a_prefix_says_whose_a_mailbox_is),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -194,6 +194,30 @@ a_ghost_is_readable_until_it_is_too_old(void **state)
 }
 
 static void
+what_the_dead_left_is_in_no_deletions_way(void **state)
+{
+	struct fixture *x = *state;
+	uint32_t first, id;
+
+	assert_int_equal(folder_create(x->acc, SPAN("foo")), ERR_OK);
+	assert_int_equal(folder_delete(x->acc, SPAN("foo"), OTHERS_END,
+	    &first), ERR_OK);
+	/* Two died after the rename and before the transaction. */
+	for (uint32_t i = 1; i <= 2; i++) {
+		char path[120];
+
+		snprintf(path, sizeof(path), "%s/loft/deleted/%u", x->dir,
+		    first + i);
+		assert_int_equal(mkdir(path, 0700), 0);
+	}
+	assert_int_equal(folder_create(x->acc, SPAN("foo")), ERR_OK);
+	assert_int_equal(folder_delete(x->acc, SPAN("foo"), OTHERS_END, &id),
+	    ERR_OK);
+	assert_int_equal(id, first + 3);
+	assert_false(is_there(x, ".foo"));
+}
+
+static void
 old_names_are_forgotten_after_thirty_days(void **state)
 {
 	struct fixture *x = *state;
@@ -334,6 +358,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+		    what_the_dead_left_is_in_no_deletions_way, set_up,
+		    tear_down),
 		cmocka_unit_test_setup_teardown(
 		    a_ghost_is_readable_until_it_is_too_old, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(

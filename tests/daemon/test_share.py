@@ -1,0 +1,267 @@
+"""Mailboxes of others: who is let in, to what, and what both see of each other."""
+import os
+import pathlib
+import signal
+
+import pytest
+
+from imap import Closed, Refused, fetches
+from server import wait_for
+
+SHARED = """
+namespace others {
+  type = shared
+  prefix = shared/%%u/
+  separator = /
+  location = maildir:%%h/Maildir
+  subscriptions = no
+}
+namespace all {
+  type = public
+  prefix = Public/
+  separator = /
+  location = maildir:{dir}/public
+}
+acl_driver = vfile
+"""
+TEAM = "shared/anna/Team"
+MESSAGE = "Subject: {}\r\n\r\nbody\r\n"
+
+
+def append(c, folder, n):
+    for i in range(n):
+        text = MESSAGE.format(i + 1)
+        c.ok(f"APPEND {folder} {{{len(text)}+}}\r\n{text}")
+
+
+def refused(c, command):
+    """The text of the NO."""
+    with pytest.raises(Refused) as e:
+        c.ok(command)
+    return str(e.value)
+
+
+def serve(daemon, extra=""):
+    d = daemon(start=False)
+    d.conf.write_text(d.conf.read_text() + extra + SHARED.replace(
+        "{dir}", str(d.dir)))
+    d.start()
+    if "mounts" not in d.status()["home"][-1]:
+        assert b")) NIL NIL" in d.client("bert").ok("NAMESPACE")[0]
+        pytest.skip("no mounts here: nobody comes to mailboxes of others")
+    if d.kind == "system" and "idmap" not in d.status()["home"][-1]:
+        pytest.skip("ids cannot be mapped here: accounts are relayed")
+    return d
+
+
+@pytest.fixture
+def shared(daemon):
+    return serve(daemon)
+
+
+@pytest.fixture
+def team(shared):
+    """Seven messages in anna's Team, on which bert has rights."""
+    a = shared.client("anna")
+    a.ok("CREATE Team")
+    append(a, "Team", 7)
+    a.ok("SETACL Team bert lrste")
+    return shared, a, shared.client("bert")
+
+
+def test_namespaces_are_told(shared):
+    c = shared.client("bert")
+    lines = c.ok("NAMESPACE")
+    assert lines[0].startswith(
+        b'* NAMESPACE (("" "/")) (("shared/" "/")) (("Public/" "/"))')
+
+
+def test_one_with_rights_reads_and_sets_what_he_may(team):
+    d, a, b = team
+    a.ok("SELECT Team")
+    lines = b.ok(f"SELECT {TEAM}")
+    assert b"* 7 EXISTS" in [line.strip() for line in lines]
+    b.ok(r"STORE 1 +FLAGS (\Seen \Flagged)")
+    a.ok("NOOP")
+    assert rb"\Seen" in b"".join(b.ok("FETCH 1 FLAGS"))
+    assert rb"\Flagged" not in b"".join(a.ok("FETCH 1 FLAGS"))
+    assert rb"\Seen" in b"".join(a.ok("FETCH 1 FLAGS"))
+    assert b"body" in b"".join(b.ok("FETCH 2 BODY[TEXT]"))
+    assert "NOPERM" in refused(b, f"COPY 1 {TEAM}")
+    assert "NOPERM" in refused(
+        b, f"APPEND {TEAM} {{{len(MESSAGE)}+}}\r\n{MESSAGE}")
+    b.ok("CREATE Mine")
+    b.ok("COPY 1:3 Mine")
+    lines = b.ok("STATUS Mine (MESSAGES)")
+    assert b"MESSAGES 3" in lines[0]
+
+
+def test_moves_take_it_from_one_account_to_the_other(team):
+    d, a, b = team
+    b.ok("CREATE Mine")
+    b.ok(f"SELECT {TEAM}")
+    b.ok("MOVE 1:3 Mine")
+    assert b"MESSAGES 3" in b.ok("STATUS Mine (MESSAGES)")[0]
+    assert b"MESSAGES 4" in a.ok("STATUS Team (MESSAGES)")[0]
+    a.ok("SETACL Team bert +i")
+    b.ok("SELECT Mine")
+    b.ok(f"MOVE 1 {TEAM}")
+    assert b"MESSAGES 5" in a.ok("STATUS Team (MESSAGES)")[0]
+    assert b"MESSAGES 2" in b.ok("STATUS Mine (MESSAGES)")[0]
+
+
+def test_without_a_right_there_is_no_mailbox(team):
+    d, a, b = team
+    a.ok("CREATE Private")
+    a.ok("CREATE Other")
+    a.ok("SETACL Other carl lr")
+    for name in ("shared/anna/Private", "shared/anna/Other",
+                 "shared/anna/nowhere", "shared/nobody/Team",
+                 "shared/anna/INBOX", "shared/anna"):
+        for command in ("SELECT", "GETACL", "MYRIGHTS", "DELETE"):
+            assert "BYE" not in refused(b, f'{command} "{name}"')
+        assert b.ok(f'LIST "" "{name}"') == []
+    for name in ("shared/anna/Private", "shared/anna/Other",
+                 "shared/anna/nowhere", "shared/nobody/Team"):
+        assert "NONEXISTENT" in refused(b, f'STATUS "{name}" (MESSAGES)')
+    assert "crashes=0" in d.ctl("status").stdout
+
+
+def test_a_name_leads_nowhere_else(team):
+    d, a, b = team
+    for name in ("../anna/Team", "shared/anna/../../x", "shared/./Team",
+                 "shared/../anna", "shared/anna/.Team", "shared/anna/Team/.."):
+        refused(b, f'SELECT "{name}"')
+    b.ok(f"SELECT {TEAM}")
+    assert "crashes=0" in d.ctl("status").stdout
+
+
+def test_a_right_that_is_taken_away_is_gone_with_the_next_command(team):
+    d, a, b = team
+    b.ok(f"SELECT {TEAM}")
+    a.ok("SETACL Team bert lr")
+    assert "NOPERM" in refused(b, r"STORE 1 +FLAGS (\Seen)")
+    b.ok("FETCH 1 FLAGS")
+    a.ok("DELETEACL Team bert")
+    with pytest.raises((Closed, Refused)):
+        b.ok("FETCH 1 FLAGS")
+    c = d.client("bert")
+    assert "NONEXISTENT" in refused(c, f"SELECT {TEAM}")
+
+
+def test_what_is_expunged_stays_readable_for_the_other(team):
+    """RFC 2180 4.1.1 and 4.4, across two users."""
+    d, a, b = team
+    a.ok("SELECT Team")
+    b.ok(f"SELECT {TEAM}")
+    a.ok(r"STORE 4:7 +FLAGS.SILENT (\Deleted)")
+    a.ok("EXPUNGE")
+    assert len(fetches(b.ok("FETCH 1:7 BODY.PEEK[TEXT]"))) == 7
+    lines = b.ok("NOOP")
+    assert sum(line.strip().endswith(b"EXPUNGE") for line in lines) == 4
+    b.ok(r"STORE 1 +FLAGS.SILENT (\Deleted)")
+    b.ok("EXPUNGE")
+    lines = a.ok("NOOP")
+    assert b"* 1 EXPUNGE" in [line.strip() for line in lines]
+
+
+def test_who_idles_hears_of_the_other(team):
+    d, a, b = team
+    b.ok(f"SELECT {TEAM}")
+    tag = b.idle()
+    append(a, "Team", 1)
+    assert b"8 EXISTS" in b.response()
+    b.done(tag)
+
+
+def test_delete_and_rename_meet_the_other(team):
+    """RFC 2180 3.3, 3.4 and NEWNAME, across two users."""
+    d, a, b = team
+    a.ok("CREATE Sub")
+    b.ok(f"SELECT {TEAM}")
+    a.ok("RENAME Team New")
+    b.ok("FETCH 1 FLAGS")
+    b.ok(r"STORE 1 +FLAGS (\Seen)")
+    a.ok("SELECT New")
+    assert rb"\Seen" in b"".join(a.ok("FETCH 1 FLAGS"))
+    c = d.client("bert")
+    assert "NONEXISTENT" in refused(c, f"SELECT {TEAM}")
+    c.ok("SELECT shared/anna/New")
+    a.ok("DELETE New")
+    for who in (b, c):
+        with pytest.raises((Closed, Refused)):
+            who.ok("NOOP")
+            who.ok("NOOP")
+    a.ok("CREATE New")
+    assert b"MESSAGES 0" in a.ok("STATUS New (MESSAGES)")[0]
+
+
+def test_the_owner_is_refused_while_another_is_in_it(daemon):
+    shared = serve(daemon, "multiaccess_delete = refuse\n"
+                   "multiaccess_rename = refuse\n")
+    a = shared.client("anna")
+    a.ok("CREATE Team")
+    a.ok("SETACL Team bert lr")
+    b = shared.client("bert")
+    b.ok(f"SELECT {TEAM}")
+    assert "INUSE" in refused(a, "DELETE Team")
+    assert "INUSE" in refused(a, "RENAME Team New")
+    b.ok("CLOSE")
+    a.ok("DELETE Team")
+
+
+def test_the_dead_are_in_nobodys_way(daemon):
+    d = serve(daemon, "multiaccess_delete = refuse\n")
+    a = d.client("anna")
+    a.ok("CREATE Team")
+    append(a, "Team", 3)
+    a.ok("SETACL Team bert lr")
+    b = d.client("bert")
+    b.ok(f"SELECT {TEAM}")
+    pid = d.worker_of("bert")
+    os.kill(pid, signal.SIGKILL)
+    with pytest.raises((Closed, OSError)):
+        b.ok("NOOP")
+    a.ok("DELETE Team")
+    wait_for("the mail of it to go", lambda: not list(
+        (pathlib.Path(d.dir) / "mail/anna/Maildir/loft/deleted").iterdir()))
+
+
+def test_subscriptions_to_mailboxes_of_others(team):
+    d, a, b = team
+    b.ok(f"SUBSCRIBE {TEAM}")
+    assert [line for line in b.ok('LSUB "" "*"') if TEAM.encode() in line]
+    lines = b.ok('LIST "" "*" RETURN (SUBSCRIBED MYRIGHTS)')
+    assert any(TEAM.encode() in line and rb"\Subscribed" in line
+               for line in lines)
+    assert any(line.startswith(f"* MYRIGHTS {TEAM} lrste".encode())
+               for line in lines)
+    a.ok("DELETEACL Team bert")
+    lines = b.ok('LIST (SUBSCRIBED) "" "*"')
+    assert any(TEAM.encode() in line and rb"\NonExistent" in line
+               for line in lines)
+    b.ok(f"UNSUBSCRIBE {TEAM}")
+    assert b.ok('LSUB "" "*"') == []
+    with open(pathlib.Path(d.dir) / "mail/bert/Maildir/subscriptions") as f:
+        assert "shared" not in f.read()
+
+
+def test_public_mailboxes(shared):
+    root = pathlib.Path(shared.dir) / "public"
+    for sub in ("", "/cur", "/new", "/tmp"):
+        (root / f".News{sub}").mkdir(parents=True, exist_ok=True)
+    (root / ".News/dovecot-acl").write_text("anyone lrsi\n")
+    owner = 61001 if shared.kind == "system" else (
+        pathlib.Path(shared.dir) / "mail").stat().st_uid
+    for path in (root, *root.rglob("*")):
+        os.chown(path, owner, owner)
+    a, b = shared.client("anna"), shared.client("bert")
+    append(a, "Public/News", 1)
+    b.ok("SELECT Public/News")
+    assert b"body" in b"".join(b.ok("FETCH 1 BODY[TEXT]"))
+    append(b, "Public/News", 1)
+    assert b"MESSAGES 2" in a.ok("STATUS Public/News (MESSAGES)")[0]
+    for command in ("CREATE Public/x", "DELETE Public/News",
+                    "RENAME Public/News Public/x"):
+        assert "CANNOT" in refused(a, command)
+    assert {p.stat().st_uid for p in root.rglob("*")} == {owner}
