@@ -133,6 +133,17 @@ read_uidlist(struct scan *s)
 	return ERR_OK;
 }
 
+/*
+ * The directory with the counter of UIDVALIDITYs. A folder of ours that is an account of
+ * its own has it from ours: its name may be given again.
+ */
+static int
+counter_of(const struct account *acc)
+{
+	return acc->outer != NULL && acc->key == NULL ?
+	    acc->outer->control_fd : acc->control_fd;
+}
+
 /* The header values of the folder, taken from the file or made. */
 static enum err
 settle_header(struct scan *s)
@@ -152,7 +163,7 @@ settle_header(struct scan *s)
 	}
 	if (r->uidvalidity != 0)
 		return ERR_OK;	/* we know better than the missing file */
-	e = uidvalidity_next(s->f->acc->control_fd, 0, &r->uidvalidity);
+	e = uidvalidity_next(counter_of(s->f->acc), 0, &r->uidvalidity);
 	return e;
 }
 
