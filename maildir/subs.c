@@ -6,8 +6,8 @@
  *              a TAB and each escaped: \001 and one of "0" (NUL), "1" (\001),
  *              "t" (TAB), "r" (CR), "n" (LF)
  *
- * A "." within a level of version 2 (of somebody else's name: "anna@example.org") is a
- * "/" here, which no level has.
+ * A "." within a level of version 2 that has a "@" (somebody else's name:
+ * "anna@example.org") is a "/" here, which no level has.
  *
  * Written by temp and rename under subscriptions.lock, read without it. Lines
  * that are no names of ours are kept as they are, and not told to anybody.
@@ -29,7 +29,10 @@
 #define SUBS_LOCK "subscriptions.lock"
 #define COURIER_FILE "courierimapsubscribed"
 
-enum { SUBS_FILE_MAX = 64 << 20, LOCK_TIMEOUT_MS = 30000, LOCK_STALE_S = 30 };
+enum {
+	SUBS_FILE_MAX = 64 << 20, LINE_BYTES = 1024,
+	LOCK_TIMEOUT_MS = 30000, LOCK_STALE_S = 30
+};
 
 enum form { FORM_V1, FORM_V2, FORM_COURIER };
 
@@ -59,6 +62,19 @@ read_file(int control_fd, struct buf *text, enum form *form_out)
 	return e == ERR_NOTFOUND ? ERR_OK : ERR_IO;
 }
 
+/* Whether the level around this byte has a "@". */
+static bool
+is_address(struct span line, size_t at)
+{
+	size_t from = at, to = at;
+
+	while (from > 0 && line.p[from - 1] != '\t')
+		from--;
+	while (to < line.n && line.p[to] != '\t')
+		to++;
+	return memchr(line.p + from, '@', to - from) != NULL;
+}
+
 /* A byte of a version 2 line, its escape resolved; false: a bad escape. */
 static bool
 next_byte(struct span line, size_t *at, char *c_out)
@@ -69,7 +85,11 @@ next_byte(struct span line, size_t *at, char *c_out)
 
 	if (c == '/')
 		return false;
-	*c_out = c == '\t' ? '.' : c == '.' ? '/' : c;
+	if (c == '.' && is_address(line, *at - 1)) {
+		*c_out = '/';
+		return true;
+	}
+	*c_out = c == '\t' ? '.' : c;
 	if (c != '\001')
 		return true;
 	if (*at == line.n || line.p[*at] == '\0')
@@ -103,6 +123,8 @@ line_to_name(struct span line, enum form form, char *name, size_t *n_out)
 	struct span s;
 	size_t n = 0;
 
+	if (line.n > LINE_BYTES)
+		return false;	/* longer than any name, escapes and all */
 	if (form == FORM_COURIER && span_istarts(line, SPAN("INBOX."))) {
 		line.p += 6;
 		line.n -= 6;

@@ -97,6 +97,17 @@ a_new_file_is_version_2(void **state)
 }
 
 static void
+an_address_is_one_level(void **state)
+{
+	(void)state;
+	put("subscriptions", "V\t2\n\nshared\ta.b@example.org\tTeam\nx.y\n");
+	assert_string_equal(names(), "shared.a/b@example/org.Team|x.y");
+	assert_true(set("shared.c@example/org.Box.Sub", true));
+	assert_true(set("shared.a/b@example/org.Team", false));
+	file_is("V\t2\n\nx.y\nshared\tc@example.org\tBox\tSub\n");
+}
+
+static void
 version_1_stays_version_1(void **state)
 {
 	(void)state;
@@ -179,6 +190,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(absent_is_empty, start_empty),
 		cmocka_unit_test_setup(a_new_file_is_version_2, start_empty),
+		cmocka_unit_test_setup(an_address_is_one_level, start_empty),
 		cmocka_unit_test_setup(version_1_stays_version_1, start_empty),
 		cmocka_unit_test_setup(
 		    escapes_are_undone_and_lines_of_others_kept, start_empty),
