@@ -288,6 +288,26 @@ out:
 	return e;
 }
 
+enum err
+fs_replace_as_dir(int dir_fd, const char *name, struct span data, bool sync)
+{
+	struct stat st;
+
+	if (fstat(dir_fd, &st) != 0) {
+		log_errno("stat of the directory of %s", text(name));
+		return ERR_IO;
+	}
+	return fs_replace(dir_fd, name, data, st.st_mode & 0666, sync);
+}
+
+bool
+fs_is_same(const struct stat *a, const struct stat *b)
+{
+	return a->st_ino == b->st_ino && a->st_size == b->st_size &&
+	    a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
+	    a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
 /* Whether a path stays beneath its start by its words alone. */
 static bool
 is_beneath(const char *name)

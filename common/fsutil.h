@@ -3,6 +3,7 @@
 #define COMMON_FSUTIL_H
 
 #include <stdbool.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "common/buf.h"
@@ -31,6 +32,13 @@ enum err fs_write(int fd, const void *p, size_t n);
  */
 enum err fs_replace(int dir_fd, const char *name, struct span data, mode_t mode,
     bool sync);
+
+/* The same with the mode that files in dir_fd have by its own: without x. */
+enum err fs_replace_as_dir(int dir_fd, const char *name, struct span data,
+    bool sync);
+
+/* Whether a file is the one it was, and unchanged: inode, size and mtime. */
+bool fs_is_same(const struct stat *a, const struct stat *b);
 
 /* fsync of a directory or a file. Logged. */
 enum err fs_sync(int fd, const char *what);

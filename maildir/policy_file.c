@@ -121,14 +121,6 @@ parse(struct policy_file *p, struct span text)
 		    "nothing; a line is \"pattern TAB name=value ...\"", odd);
 }
 
-static bool
-is_same(const struct stat *a, const struct stat *b)
-{
-	return a->st_ino == b->st_ino && a->st_size == b->st_size &&
-	    a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
-	    a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
-}
-
 static void
 read_again(struct account *acc, struct policy_file *p, const struct stat *now)
 {
@@ -163,7 +155,7 @@ policy_file_rules(struct account *acc,
 		if ((p = acc->policy = calloc(1, sizeof(*p))) == NULL)
 			fatal("no memory for policies");
 	}
-	if (p != NULL && !is_same(&p->was, &now))
+	if (p != NULL && !fs_is_same(&p->was, &now))
 		read_again(acc, p, &now);
 	*rules_out = p == NULL ? NULL : p->rule;
 	*n_out = p == NULL ? 0 : p->n;
@@ -260,20 +252,15 @@ set_locked(struct account *acc, struct span pattern,
     const struct policy_setting *set, size_t n)
 {
 	struct buf text = { 0 }, out = { 0 };
-	struct stat st;
 	enum err e = fs_read(acc->control_fd, POLICY_FILE, FILE_MAX, &text);
 
 	if (e == ERR_NOTFOUND)
 		e = ERR_OK;
 	if (e == ERR_OK)
 		e = edit(buf_span(&text), pattern, set, n, &out);
-	if (e == ERR_OK && fstat(acc->control_fd, &st) != 0) {
-		log_errno("stat of the control directory");
-		e = ERR_IO;
-	}
 	if (e == ERR_OK)
-		e = fs_replace(acc->control_fd, POLICY_FILE, buf_span(&out),
-		    st.st_mode & 0666, acc->sync);
+		e = fs_replace_as_dir(acc->control_fd, POLICY_FILE,
+		    buf_span(&out), acc->sync);
 	buf_clear(&text);
 	buf_clear(&out);
 	return e;

@@ -17,7 +17,6 @@
 #include "maildir/subs.h"
 
 #include <stdlib.h>
-#include <sys/stat.h>
 
 #include "common/buf.h"
 #include "common/fsutil.h"
@@ -229,7 +228,6 @@ set_locked(int control_fd, struct span name, bool subscribed, bool sync,
 {
 	struct buf text = { 0 }, out = { 0 };
 	enum form form;
-	struct stat st;
 	enum err e;
 
 	if ((e = read_file(control_fd, &text, &form)) != ERR_OK)
@@ -239,13 +237,7 @@ set_locked(int control_fd, struct span name, bool subscribed, bool sync,
 	*changed_out = edit(buf_span(&text), form, name, subscribed, &out);
 	if (!*changed_out)
 		goto out;
-	if (fstat(control_fd, &st) < 0) {
-		log_errno("stat of the control directory");
-		e = ERR_IO;
-		goto out;
-	}
-	e = fs_replace(control_fd, SUBS_FILE, buf_span(&out),
-	    st.st_mode & 0666, sync);
+	e = fs_replace_as_dir(control_fd, SUBS_FILE, buf_span(&out), sync);
 	*changed_out = e == ERR_OK;
 out:
 	buf_clear(&text);

@@ -136,16 +136,10 @@ take(int control_fd, uint32_t from, uint32_t to)
 static enum err
 remember(int control_fd, uint32_t value)
 {
-	struct stat st;
 	char text[16];
 
-	if (fstat(control_fd, &st) < 0) {
-		log_errno("stat of the control directory");
-		return ERR_IO;
-	}
 	snprintf(text, sizeof text, "%08x", value);
-	return fs_replace(control_fd, COUNTER, span_of(text),
-	    st.st_mode & 0666, false);
+	return fs_replace_as_dir(control_fd, COUNTER, span_of(text), false);
 }
 
 /* `from` 0: what is remembered was no name that is there. Needs the lock. */

@@ -30,14 +30,6 @@ rights_read(int dir_fd, struct buf *out)
 	return e == ERR_NOTFOUND ? ERR_OK : e;
 }
 
-static bool
-is_same(const struct stat *a, const struct stat *b)
-{
-	return a->st_ino == b->st_ino && a->st_size == b->st_size &&
-	    a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
-	    a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
-}
-
 static unsigned
 judge(int dir_fd, const char *user, bool owner)
 {
@@ -71,7 +63,7 @@ rights_of(struct account *in, const char *user, bool owner)
 
 	if (fstatat(in->root_fd, LIST, &now, AT_SYMLINK_NOFOLLOW) != 0)
 		now = (struct stat){ 0 };
-	if (!in->rights_known || !is_same(&now, &in->rights_was)) {
+	if (!in->rights_known || !fs_is_same(&now, &in->rights_was)) {
 		in->rights = judge(in->root_fd, user, owner);
 		in->rights_was = now;
 		in->rights_known = true;
@@ -131,12 +123,9 @@ change_locked(int dir_fd, struct span id, bool negative, char how,
     unsigned rights, bool sync)
 {
 	struct buf text = { 0 }, out = { 0 };
-	struct stat st;
 	unsigned was;
 	enum err e = rights_read(dir_fd, &text);
 
-	if (e == ERR_OK && fstat(dir_fd, &st) != 0)
-		e = ERR_IO;
 	if (e != ERR_OK)
 		goto out;
 	was = rights_in(buf_span(&text), id, negative);
@@ -149,8 +138,7 @@ change_locked(int dir_fd, struct span id, bool negative, char how,
 		rights = ACL_REMOVE;
 	e = acl_change(buf_span(&text), id, negative, rights, &out);
 	if (e == ERR_OK)
-		e = fs_replace(dir_fd, LIST, buf_span(&out),
-		    st.st_mode & 0666, sync);
+		e = fs_replace_as_dir(dir_fd, LIST, buf_span(&out), sync);
 out:
 	buf_clear(&text);
 	buf_clear(&out);
