@@ -382,7 +382,6 @@ account_late_work(struct account *acc)
 			account_late_work(in);
 			return account_has_late_work(acc);
 		}
-
 	if (acc->late_told.folder_id != 0) {
 		write_cursor(acc);
 	} else if ((id = acc->late_ghosts) != 0) {

@@ -36,7 +36,6 @@ struct account_place {
 	int changed_fd;		/* socket to notify, or -1 */
 	bool sweep;		/* somebody died just now: look, however lately one looked */
 	bool shares;		/* folders with a list of rights are accounts of their own */
-	bool is_public;		/* all of them are: nobody's account */
 	/* Such a one (alone.h): its mailbox's storage name; copied. NULL: a whole account */
 	const char *alone;
 };

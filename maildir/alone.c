@@ -28,8 +28,6 @@ alone_is(const struct account *acc, struct span name)
 {
 	char path[300], dir[256];
 
-	if (acc->how.is_public)
-		return true;
 	if (!acc->how.shares || name_is_inbox(name) ||
 	    name_check(name) != ERR_OK)
 		return false;
@@ -135,7 +133,7 @@ open_inner(struct account *acc, struct span key, struct span name, int fd[3],
 	place.index_fd = fd[2];
 	place.wide_control = fd[1] >= 0;
 	place.changed_fd = acc->changed_fd;
-	place.shares = place.is_public = place.sweep = false;
+	place.shares = place.sweep = false;
 	place.alone = text;
 	e = account_open(&place, out);
 	free(text);

@@ -16,7 +16,7 @@ struct account;
 
 /*
  * Whether a mailbox of acc is one: where rights are kept, any but the INBOX that has
- * the file dovecot-acl; of a public account all. One look at the disk.
+ * the file dovecot-acl. One look at the disk.
  */
 bool alone_is(const struct account *acc, struct span name);
 

@@ -57,16 +57,6 @@ folder_unlock(struct folder *f)
 
 /* ---- directories ---- */
 
-/* An account of one folder is that folder's directory, whatever it is called. */
-static void
-dir_of(const struct account *acc, struct span name, char out[256])
-{
-	if (acc->alone != NULL)
-		snprintf(out, 256, ".");
-	else
-		name_to_dir(name, out);
-}
-
 bool
 folder_is_removed(const struct folder *f)
 {
@@ -95,10 +85,7 @@ open_control(struct folder *f, const char *dir)
 	f->control_fd = f->dir_fd;
 	if (!f->acc->wide_control)
 		return ERR_OK;
-	if (f->acc->alone != NULL)
-		dir = ".";
-	else if ((e = fs_mkdir(f->acc->control_fd, dir, f->acc->dir_mode)) !=
-	    ERR_OK)
+	if ((e = fs_mkdir(f->acc->control_fd, dir, f->acc->dir_mode)) != ERR_OK)
 		return e;
 	f->control_fd = -1;
 	return fs_open_dir(f->acc->control_fd, dir, &f->control_fd);
@@ -111,6 +98,9 @@ open_dirs_at(struct folder *f, const char *dir, const char *control_dir,
 {
 	enum err e;
 
+	/* An account of one folder is that folder's directory, whatever its name. */
+	if (f->acc->alone != NULL)
+		dir = control_dir = ".";
 	if ((e = fs_open_dir(f->acc->root_fd, dir, &f->dir_fd)) != ERR_OK)
 		return e == ERR_NOTFOUND || e == ERR_PERM ? e : ERR_UNAVAIL;
 	/* A directory without cur/ is no mailbox; the INBOX always is one. */
@@ -127,7 +117,7 @@ open_dirs(struct folder *f, struct span name)
 {
 	char dir[256], control_dir[256];
 
-	dir_of(f->acc, name, dir);
+	name_to_dir(name, dir);
 	snprintf(control_dir, sizeof(control_dir), ".%.*s", (int)name.n,
 	    name.p);
 	return open_dirs_at(f, dir, control_dir, name_is_inbox(name));
@@ -140,8 +130,6 @@ open_deleted(struct folder *f, uint32_t id)
 	char dir[64];
 
 	snprintf(dir, sizeof(dir), "loft/deleted/%u", id);
-	if (f->acc->alone != NULL)
-		snprintf(dir, sizeof(dir), ".");
 	return open_dirs_at(f, dir, dir, false);
 }
 
@@ -200,28 +188,6 @@ mark_deleted(struct db_txn *t, struct account *acc, struct folder_rec *r)
 	return rec_put(t, r);
 }
 
-/* The id of a name; an account of one folder has one, whatever it was called. */
-static enum err
-find_id(struct db_txn *t, const struct account *acc, struct span name,
-    uint32_t *id)
-{
-	struct db_cursor *c = NULL;
-	struct span k, v;
-	enum err e;
-
-	if (acc->alone == NULL)
-		return names_get(t, name, id);
-	if ((e = db_cursor_open(t, T_NAMES, &c)) != ERR_OK)
-		return e;
-	e = db_seek(c, SPAN("\0"), &k, &v);
-	if (e == ERR_OK && v.n == sizeof(*id))
-		memcpy(id, v.p, sizeof(*id));
-	else if (e == ERR_OK)
-		e = ERR_NOTFOUND;
-	db_cursor_close(&c);
-	return e;
-}
-
 /* Looks the name up; *known says whether its record is of this directory. */
 static enum err
 find_record(struct db_txn *t, struct folder *f, struct span name,
@@ -231,7 +197,10 @@ find_record(struct db_txn *t, struct folder *f, struct span name,
 	enum err e;
 
 	*known = false;
-	if ((e = find_id(t, f->acc, name, &id)) != ERR_OK)
+	/* An account of one folder has one name, perhaps an earlier one. */
+	e = f->acc->alone != NULL ? names_first(t, &id) :
+	    names_get(t, name, &id);
+	if (e != ERR_OK)
 		return e;
 	if ((e = rec_get(t, id, a, r)) != ERR_OK)
 		return e;
@@ -258,7 +227,10 @@ check_name(struct db_txn *t, struct folder *f, struct span name,
 		return e;
 	if (e == ERR_OK && v.n > 1)
 		return ERR_STATE;
-	dir_of(f->acc, name, dir);
+	/* Where there is one folder only, no name leads elsewhere. */
+	if (f->acc->alone != NULL)
+		return ERR_OK;
+	name_to_dir(name, dir);
 	return fstatat(f->acc->root_fd, dir, &there, 0) == 0 &&
 	    there.st_ino == st->st_ino && there.st_dev == st->st_dev ?
 	    ERR_OK : ERR_STATE;

@@ -178,24 +178,14 @@ struct deletion {
 static enum err
 meet_inner(struct deletion *d)
 {
-	struct db_cursor *c = NULL;
-	struct span k, v;
 	uint32_t id;
 	enum err e;
 
 	d->inner_rec.id = 0;
-	if ((e = account_write(d->inner, &d->inner_txn)) != ERR_OK ||
-	    (e = db_cursor_open(d->inner_txn, T_NAMES, &c)) != ERR_OK)
-		return e;
-	e = db_seek(c, SPAN("\0"), &k, &v);
-	if (e == ERR_OK && v.n == sizeof(id)) {
-		memcpy(&id, v.p, sizeof(id));
-		if ((e = rec_get(d->inner_txn, id, &d->a, &d->inner_rec)) ==
-		    ERR_OK)
-			e = others_meet(d->inner_txn, d->inner, id, &d->a,
-			    &d->others);
-	}
-	db_cursor_close(&c);
+	if ((e = account_write(d->inner, &d->inner_txn)) == ERR_OK &&
+	    (e = names_first(d->inner_txn, &id)) == ERR_OK &&
+	    (e = rec_get(d->inner_txn, id, &d->a, &d->inner_rec)) == ERR_OK)
+		e = others_meet(d->inner_txn, d->inner, id, &d->a, &d->others);
 	return e == ERR_NOTFOUND ? ERR_OK : e;
 }
 

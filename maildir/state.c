@@ -199,6 +199,15 @@ rec_put(struct db_txn *t, const struct folder_rec *r)
 	return ERR_OK;
 }
 
+static enum err
+take_id(struct span v, uint32_t *id_out)
+{
+	if (v.n != sizeof(*id_out))
+		return ERR_CORRUPT;
+	memcpy(id_out, v.p, sizeof(*id_out));
+	return ERR_OK;
+}
+
 enum err
 names_get(struct db_txn *t, struct span name, uint32_t *id_out)
 {
@@ -206,10 +215,21 @@ names_get(struct db_txn *t, struct span name, uint32_t *id_out)
 	enum err e = db_get(t, T_NAMES, name, &v);
 
 	*id_out = 0;
-	if (e == ERR_OK && v.n != sizeof(*id_out))
-		return ERR_CORRUPT;
-	if (e == ERR_OK)
-		memcpy(id_out, v.p, sizeof(*id_out));
+	return e == ERR_OK ? take_id(v, id_out) : e;
+}
+
+enum err
+names_first(struct db_txn *t, uint32_t *id_out)
+{
+	struct db_cursor *c = NULL;
+	struct span k, v;
+	enum err e;
+
+	*id_out = 0;
+	if ((e = db_cursor_open(t, T_NAMES, &c)) == ERR_OK &&
+	    (e = db_seek(c, SPAN("\0"), &k, &v)) == ERR_OK)
+		e = take_id(v, id_out);
+	db_cursor_close(&c);
 	return e;
 }
 

@@ -105,6 +105,8 @@ enum err rec_refresh(struct db_txn *t, struct arena *a, struct folder_rec *r);
 
 /* The folder id of a name. ERR_NOTFOUND. */
 enum err names_get(struct db_txn *t, struct span name, uint32_t *id_out);
+/* The only name there is (alone.h), whatever it is. Errors: as names_get. */
+enum err names_first(struct db_txn *t, uint32_t *id_out);
 enum err names_put(struct db_txn *t, struct span name, uint32_t id);
 
 /* Numbers in T_META; 0 when absent. */
