@@ -369,8 +369,10 @@ change_move(struct folder *f, const uint32_t *uids, size_t n,
 		}
 		if (e != ERR_STATE)
 			break;
-		if (attempt == MOVE_TRIES)
-			return ERR_BUSY;
+		if (attempt == MOVE_TRIES) {
+			e = ERR_BUSY;
+			goto drop;
+		}
 	}
 	if (e == ERR_BUSY)
 		removal_log(f, 0, "moved", &m.others, a);
