@@ -70,10 +70,15 @@ open_sub(struct folder *f, const char *name, bool make, int *fd_out)
 {
 	enum err e = fs_open_dir(f->dir_fd, name, fd_out);
 
-	if (e == ERR_NOTFOUND && make &&
-	    (e = fs_mkdir(f->dir_fd, name, f->acc->dir_mode)) == ERR_OK)
-		e = fs_open_dir(f->dir_fd, name, fd_out);
-	return e;
+	if (e != ERR_NOTFOUND || !make)
+		return e;
+	if (mkdirat(f->dir_fd, name, f->acc->dir_mode) == 0 || errno == EEXIST)
+		return fs_open_dir(f->dir_fd, name, fd_out);
+	/* Deleted while we open it. */
+	if (errno == ENOENT)
+		return ERR_NOTFOUND;
+	log_errno("mailbox %s: mkdir %s", f->name, name);
+	return fs_err(errno);
 }
 
 /* CONTROL elsewhere: <control>/.INBOX, <control>/.Name (as Dovecot lays it out). */
@@ -108,7 +113,7 @@ open_dirs_at(struct folder *f, const char *dir, const char *control_dir,
 		return e;
 	if ((e = open_sub(f, "new", true, &f->new_fd)) != ERR_OK ||
 	    (e = open_sub(f, "tmp", true, &f->tmp_fd)) != ERR_OK)
-		return e == ERR_NOTFOUND ? ERR_UNAVAIL : e;
+		return e;
 	return open_control(f, control_dir);
 }
 
