@@ -102,18 +102,16 @@ use(struct account *acc, struct account **at)
 	return in;
 }
 
-/* An environment must not be opened twice in a process. */
-static struct account *
-find_open(struct account *acc, int root_fd)
+/* By its directory: an environment must not be opened twice in a process. */
+static struct account **
+find_open(struct account *acc, const struct stat *dir)
 {
-	struct stat st;
+	struct account **at = &acc->inner;
 
-	if (fstat(root_fd, &st) != 0)
-		return NULL;
-	for (struct account *in = acc->inner; in != NULL; in = in->next)
-		if (in->dev == st.st_dev && in->ino == st.st_ino)
-			return in;
-	return NULL;
+	while (*at != NULL && ((*at)->ino != dir->st_ino ||
+	    (*at)->dev != dir->st_dev))
+		at = &(*at)->next;
+	return at;
 }
 
 /* account_open goes where the state lies; the owner's is where we belong. */
@@ -176,6 +174,18 @@ open_places(const struct account *acc, struct span name, int fd[3])
 	return e;
 }
 
+static enum err
+stat_dir(const struct account *acc, struct span name, struct stat *out)
+{
+	char dir[256];
+
+	if (name_is_inbox(name) || name_check(name) != ERR_OK)
+		return ERR_NOTFOUND;
+	name_to_dir(name, dir);
+	return fstatat(acc->root_fd, dir, out, AT_SYMLINK_NOFOLLOW) == 0 ?
+	    ERR_OK : fs_err(errno);
+}
+
 /* It may have been renamed since it was opened. */
 static void
 call_it(struct account *in, struct span name)
@@ -193,31 +203,22 @@ call_it(struct account *in, struct span name)
 enum err
 alone_get(struct account *acc, struct span name, struct account **out)
 {
-	struct account **at = &acc->inner;
-	char dir[256];
+	struct account **at;
 	struct stat st;
 	int fd[3];
 	enum err e;
 
 	*out = NULL;
-	if (name_is_inbox(name) || name_check(name) != ERR_OK)
-		return ERR_NOTFOUND;
-	name_to_dir(name, dir);
-	if (fstatat(acc->root_fd, dir, &st, AT_SYMLINK_NOFOLLOW) != 0)
-		return errno == ENOENT ? ERR_NOTFOUND : fs_err(errno);
-	for (; *at != NULL; at = &(*at)->next)
-		if ((*at)->key == NULL && (*at)->ino == st.st_ino &&
-		    (*at)->dev == st.st_dev) {
-			*out = use(acc, at);
-			break;
-		}
-	if (*out == NULL) {
-		if ((e = open_places(acc, name, fd)) != ERR_OK)
-			return e;
-		return open_inner(acc, SPAN_NONE, name, fd, out);
+	if ((e = stat_dir(acc, name, &st)) != ERR_OK)
+		return e;
+	if (*(at = find_open(acc, &st)) != NULL) {
+		*out = use(acc, at);
+		call_it(*out, name);
+		return ERR_OK;
 	}
-	call_it(*out, name);
-	return ERR_OK;
+	if ((e = open_places(acc, name, fd)) != ERR_OK)
+		return e;
+	return open_inner(acc, SPAN_NONE, name, fd, out);
 }
 
 enum err
@@ -243,14 +244,22 @@ enum err
 alone_add(struct account *acc, struct span key, struct span name, int fd[3],
     struct account **out)
 {
-	struct account *in = find_open(acc, fd[0]);
+	struct stat st, ours;
+	struct account *in;
+	enum err e = fstat(fd[0], &st) == 0 ? ERR_OK : fs_err(errno);
 
 	*out = NULL;
-	if (in == NULL)
+	/* One of ours is ours, by whatever name it was reached. */
+	if (e == ERR_OK && stat_dir(acc, name, &ours) == ERR_OK &&
+	    ours.st_ino == st.st_ino && ours.st_dev == st.st_dev)
+		e = ERR_NOTFOUND;
+	if (e == ERR_OK && (in = *find_open(acc, &st)) == NULL)
 		return open_inner(acc, key, name, fd, out);
 	for (int i = 0; i < 3; i++)
 		fs_close(&fd[i]);
-	/* Ours, or somebody's whose name was spelled in another way. */
+	if (e != ERR_OK)
+		return e;
+	/* Somebody's whose name was spelled in another way. */
 	if (in->key == NULL || !span_eq(span_of(in->key), key))
 		return ERR_NOTFOUND;
 	call_it(in, name);

@@ -513,6 +513,20 @@ renamed_by_another_program_it_is_found_by_its_new_name(void **state)
 
 /* ---- somebody else's ---- */
 
+/* A mailbox of that name in another account: below other/. */
+static void
+make_other(struct fixture *x, const char *name, int *fd_out)
+{
+	static const char *const subs[] = { "", "/cur", "/new", "/tmp" };
+
+	assert_int_equal(mkdirat(x->acc->root_fd, "other", 0700), 0);
+	for (size_t i = 0; i < 4; i++)
+		assert_int_equal(mkdirat(x->acc->root_fd, arena_printf(&x->a,
+		    "other/.%s%s", name, subs[i]), 0700), 0);
+	assert_int_equal(fs_open_dir(x->acc->root_fd, arena_printf(&x->a,
+	    "other/.%s", name), fd_out), ERR_OK);
+}
+
 static void
 one_that_was_handed_over_is_found_until_it_is_gone(void **state)
 {
@@ -525,6 +539,11 @@ one_that_was_handed_over_is_found_until_it_is_gone(void **state)
 	assert_int_equal(fs_open_dir(x->acc->root_fd, ".Team", &fd[0]), ERR_OK);
 	assert_int_equal(alone_find(x->acc, SPAN("1 bob"), SPAN("Team"), &in),
 	    ERR_NOTFOUND);
+	/* One of ours stays ours: its state must not be opened twice. */
+	assert_int_equal(alone_add(x->acc, SPAN("1 anna"), SPAN("Team"), fd,
+	    &in), ERR_NOTFOUND);
+	assert_int_equal(fd[0], -1);
+	make_other(x, "Team", &fd[0]);
 	assert_int_equal(alone_add(x->acc, SPAN("1 bob"), SPAN("Team"), fd,
 	    &in), ERR_OK);
 	f = enter(in, "Team");
@@ -537,7 +556,7 @@ one_that_was_handed_over_is_found_until_it_is_gone(void **state)
 	    &again), ERR_NOTFOUND);
 	assert_int_equal(alone_find(x->acc, SPAN("1 bob"), SPAN("New"),
 	    &again), ERR_NOTFOUND);
-	assert_int_equal(fs_remove_tree(x->acc->root_fd, ".Team"), ERR_OK);
+	assert_int_equal(fs_remove_tree(x->acc->root_fd, "other"), ERR_OK);
 	assert_int_equal(alone_find(x->acc, SPAN("1 bob"), SPAN("Team"),
 	    &again), ERR_NOTFOUND);
 }
