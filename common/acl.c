@@ -135,7 +135,6 @@ read_line(struct span line, struct arena *a, struct acl_entry *out)
 	return strength_of(out->id, &name) != NOBODY;
 }
 
-
 void
 acl_read(struct span text, struct arena *a, struct acl_entry **out,
     size_t *n_out)
@@ -203,10 +202,10 @@ acl_rights(const struct acl_entry *entry, size_t n, const struct acl_who *who)
 			taken |= entry[i].rights;
 			continue;
 		}
-		if (s > best || (s == best && !said))
-			rights = 0;
 		if (s < best)
 			continue;
+		if (s > best)
+			rights = 0;
 		said = true;
 		best = s;
 		rights |= entry[i].rights;

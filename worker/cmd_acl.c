@@ -224,14 +224,10 @@ cmd_deleteacl(struct session *s, struct cursor *in, bool by_uid)
 static void
 write_rights(struct session *s, struct span id, unsigned rights)
 {
-	struct buf letters = { 0 };
-
-	acl_letters(rights, &letters);
 	resp_put(s, " ");
 	resp_astring(s, id);
 	resp_put(s, " ");
-	resp_astring(s, buf_span(&letters));
-	buf_clear(&letters);
+	resp_rights(s, rights);
 }
 
 /* The owner's rights are said, also where no line says them. */
@@ -300,12 +296,10 @@ cmd_listrights(struct session *s, struct cursor *in, bool by_uid)
 	resp_mailbox(s, &c.t);
 	write_rights(s, from_disk(c.id, false, &s->command), always);
 	for (unsigned right = 1; right <= ACL_ALL; right <<= 1) {
-		struct buf letter = { 0 };
-
-		acl_letters(right & ~always, &letter);
-		if (letter.n > 0)
-			resp_f(s, " %s", buf_cstr(&letter));
-		buf_clear(&letter);
+		if (right & always)
+			continue;
+		resp_put(s, " ");
+		resp_rights(s, right);
 	}
 	resp_put(s, "\r\n");
 	return ERR_OK;

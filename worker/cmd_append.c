@@ -80,7 +80,7 @@ find_keywords(struct folder *f, const struct flag_list *l, uint64_t *bits)
 	enum err e;
 
 	*bits = 0;
-	if (l->n_keywords == 0)
+	if (l->n_keywords == 0 || f->keywords_locked)
 		return ERR_OK;
 	e = folder_keywords(f, l->keyword, l->n_keywords, true, bits);
 	if (e != ERR_LIMIT && e != ERR_SYNTAX)
@@ -219,9 +219,7 @@ cmd_append(struct session *s, struct cursor *in, bool by_uid)
 		return mailbox_missing(s, &ap.to, "TRYCREATE");
 	if (e != ERR_OK)
 		return e;
-	to->locked_flags = rights_locked_flags(ap.to.rights);
-	if ((ap.to.rights & ACL_WRITE) == 0)
-		ap.list.n_keywords = 0;
+	rights_apply(to, ap.to.rights);
 	e = append(s, in, &ap, to);
 	folder_close(&to);
 	/* Deleted while the message came in. */

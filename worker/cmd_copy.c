@@ -40,10 +40,8 @@ read_arguments(struct session *s, struct cursor *in, bool by_uid,
 		return e;
 	if ((e = target_enter(s, &t, ACL_INSERT)) == ERR_OK)
 		e = folder_open(t.account, t.storage, to);
-	if (e == ERR_OK) {
-		(*to)->locked_flags = rights_locked_flags(t.rights);
-		(*to)->keywords_locked = (t.rights & ACL_WRITE) == 0;
-	}
+	if (e == ERR_OK)
+		rights_apply(*to, t.rights);
 	return e == ERR_NOTFOUND ? mailbox_missing(s, &t, "TRYCREATE") : e;
 }
 

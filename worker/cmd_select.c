@@ -70,8 +70,7 @@ select_mailbox(struct session *s, struct cursor *in, bool read_only)
 	s->folder_ns = t.ns;
 	s->folder_owner = arena_cstr(&f->arena, t.owner);
 	s->folder_rights = t.rights;
-	f->locked_flags = rights_locked_flags(t.rights);
-	f->keywords_locked = (t.rights & ACL_WRITE) == 0;
+	rights_apply(f, t.rights);
 	s->state = ST_SELECTED;
 	wake_select(s);
 	write_mailbox(s, &snap);

@@ -156,17 +156,23 @@ resp_mailbox(struct session *s, const struct target *t)
 }
 
 void
-resp_myrights(struct session *s, const struct target *t, unsigned rights)
+resp_rights(struct session *s, unsigned rights)
 {
 	struct buf letters = { 0 };
 
 	acl_letters(rights, &letters);
+	resp_astring(s, buf_span(&letters));
+	buf_clear(&letters);
+}
+
+void
+resp_myrights(struct session *s, const struct target *t, unsigned rights)
+{
 	resp_put(s, "* MYRIGHTS ");
 	resp_mailbox(s, t);
 	resp_put(s, " ");
-	resp_astring(s, buf_span(&letters));
+	resp_rights(s, rights);
 	resp_put(s, "\r\n");
-	buf_clear(&letters);
 }
 
 /* ---- flags and dates ---- */

@@ -25,6 +25,8 @@ void resp_astring(struct session *s, struct span text);
 bool resp_is_atom(struct span text);
 /* A mailbox by the name that the client writes. */
 void resp_mailbox(struct session *s, const struct target *t);
+/* Letters of rights (RFC 4314 2.1). */
+void resp_rights(struct session *s, unsigned rights);
 /* "* MYRIGHTS mailbox letters" (RFC 4314 3.8). */
 void resp_myrights(struct session *s, const struct target *t, unsigned rights);
 /* "\Seen $Forwarded work", without parentheses; recent adds \Recent. */

@@ -10,6 +10,7 @@
 #include "common/log.h"
 #include "maildir/account.h"
 #include "maildir/flags.h"
+#include "maildir/folder.h"
 #include "maildir/name.h"
 
 #include <fcntl.h>
@@ -86,18 +87,23 @@ rights_at(int root_fd, struct span storage, const char *user, bool owner)
 	return rights;
 }
 
-uint32_t
-rights_locked_flags(unsigned rights)
+bool
+rights_apply(struct folder *f, unsigned rights)
 {
+	bool keywords_locked = (rights & ACL_WRITE) == 0, is_new;
 	uint32_t locked = 0;
 
-	if ((rights & ACL_WRITE) == 0)
+	if (keywords_locked)
 		locked = FLAG_ALL & ~(uint32_t)(FLAG_SEEN | FLAG_DELETED);
 	if ((rights & ACL_SEEN) == 0)
 		locked |= FLAG_SEEN;
 	if ((rights & ACL_DELETED) == 0)
 		locked |= FLAG_DELETED;
-	return locked;
+	is_new = locked != f->locked_flags ||
+	    keywords_locked != f->keywords_locked;
+	f->locked_flags = locked;
+	f->keywords_locked = keywords_locked;
+	return is_new;
 }
 
 /* ---- changing ---- */

@@ -3,7 +3,6 @@
 #define WORKER_RIGHTS_H
 
 #include <stdbool.h>
-#include <stdint.h>
 
 #include "common/acl.h"
 #include "common/arena.h"
@@ -12,6 +11,7 @@
 #include "common/span.h"
 
 struct account;
+struct folder;
 
 /* What an owner has whatever his list says: or nobody could mend it. */
 enum { RIGHTS_OF_OWNER = ACL_LOOKUP | ACL_ADMIN };
@@ -38,7 +38,10 @@ enum err rights_read(int dir_fd, struct buf *out);
 enum err rights_change(int dir_fd, struct span id, bool negative, char how,
     unsigned rights, bool sync);
 
-/* The flags that may not be changed with these rights (s, t and w). */
-uint32_t rights_locked_flags(unsigned rights);
+/*
+ * An open folder's flags and keywords can be changed as far as these rights (s, t and
+ * w) go. True: that is not as it was.
+ */
+bool rights_apply(struct folder *f, unsigned rights);
 
 #endif

@@ -120,8 +120,6 @@ bool
 sync_rights(struct session *s)
 {
 	struct folder *f = s->folder;
-	uint32_t locked;
-	bool keywords;
 
 	if (f == NULL || f->acc->alone == NULL)
 		return true;
@@ -134,12 +132,8 @@ sync_rights(struct session *s)
 		bye_mailbox(s, f->name, "deleted");
 		return false;
 	}
-	locked = rights_locked_flags(s->folder_rights);
-	keywords = (s->folder_rights & ACL_WRITE) != 0;
-	s->view.flags_untold |= !f->read_only && (locked != f->locked_flags ||
-	    keywords == f->keywords_locked);
-	f->locked_flags = locked;
-	f->keywords_locked = !keywords;
+	if (rights_apply(f, s->folder_rights) && !f->read_only)
+		s->view.flags_untold = true;
 	return true;
 }
 

@@ -88,7 +88,5 @@ target_enter_parent(struct session *s, const struct target *t, unsigned need)
 	if (parent.storage.n == 0)
 		return ERR_OK;
 	parent.storage.n--;
-	if (!alone_is(s->account, parent.storage))
-		return ERR_OK;
 	return target_enter(s, &parent, need);
 }
