@@ -204,4 +204,11 @@ struct mail_location {
 enum err mail_location_parse(const char *location, struct arena *a,
     struct mail_location *out, const char **problem);
 
+/*
+ * Takes a variable that stands for the owner of a shared mailbox off the front of a
+ * prefix (2.3: "%%u", 2.4: "$user", "%{owner_user}"): 'u' the user, 'n' the part before
+ * "@", 'd' the domain. 0: there is none.
+ */
+char config_owner_variable(struct span *prefix);
+
 #endif

@@ -87,7 +87,6 @@ struct cfg_state {
 	/* where each row of config.def was set; NULL: its default holds */
 	const struct cfg_node **set_at;
 	struct cfg_location mail;	/* mail_driver, mail_path, ... */
-	const struct cfg_node *acl_at;	/* mail_plugins with acl in it */
 };
 
 /*

@@ -246,26 +246,62 @@ is_per_user(const char *path)
 	return path != NULL && strpbrk(path, "%~") != NULL;
 }
 
+char
+config_owner_variable(struct span *prefix)
+{
+	static const struct {
+		const char *text;
+		char what;
+	} variables[] = {
+		{ "%%u", 'u' }, { "%%n", 'n' }, { "%%d", 'd' },
+		{ "%{owner_user}", 'u' }, { "%{owner_username}", 'n' },
+		{ "%{owner_domain}", 'd' },
+		{ "$username", 'n' }, { "$user", 'u' }, { "$domain", 'd' },
+	};
+
+	for (size_t i = 0; i < sizeof variables / sizeof *variables; i++) {
+		struct span v = span_of(variables[i].text);
+
+		if (!span_starts(*prefix, v))
+			continue;
+		prefix->p += v.n;
+		prefix->n -= v.n;
+		return variables[i].what;
+	}
+	return 0;
+}
+
+/* Whether a prefix says more of the owner than a domain. */
+static bool
+names_owner(const char *prefix)
+{
+	struct span rest = span_of(prefix);
+	char what;
+
+	while (rest.n > 0) {
+		if ((what = config_owner_variable(&rest)) == 'u' ||
+		    what == 'n')
+			return true;
+		if (what == 0) {
+			rest.p++;
+			rest.n--;
+		}
+	}
+	return false;
+}
+
 /* Why a namespace of others cannot be served; NULL: it can. */
 static const char *
 obstacle(struct reading *r, const struct config_namespace *ns)
 {
-	static const char *const owners[] = {
-		"%%u", "%%n", "$user", "$username", "%{owner_user}",
-		"%{owner_username}",
-	};
 	struct mail_location l;
 	const char *problem = NULL;
 
 	if (*ns->prefix == '\0')
 		return "it needs a prefix";
-	if (strcmp(ns->type, "shared") == 0) {
-		for (size_t i = 0; i < sizeof owners / sizeof *owners; i++)
-			if (strstr(ns->prefix, owners[i]) != NULL)
-				return NULL;
-		return "its prefix must say whose mailboxes it has, as in "
-		    "shared/%%u/";
-	}
+	if (strcmp(ns->type, "shared") == 0)
+		return names_owner(ns->prefix) ? NULL : "its prefix must say "
+		    "whose mailboxes it has, as in shared/%%u/";
 	if (*ns->location == '\0')
 		return "it needs a location";
 	if (mail_location_parse(ns->location, r->st->arena, &l, &problem) !=

@@ -103,10 +103,8 @@ note_plugin(struct cfg_state *st, struct cfg_node *n, const char *name)
 			    "%s", name,
 			    fatal_plugins[i].text);
 	}
-	if (strcmp(name, "acl") == 0 && st->acl_at == NULL) {
-		st->acl_at = n;
+	if (strcmp(name, "acl") == 0)
 		st->cfg->acl = ACL_VFILE;
-	}
 	if ((strcmp(name, "zlib") == 0 || strcmp(name, "mail_compress") == 0) &&
 	    cfg_first_time(st, "plugin", "zlib"))
 		cfg_problem(st, n, CFG_NOTE, "mail_plugins: %s: Loft does not "

@@ -33,6 +33,7 @@ struct listing {
 	struct session *s;
 	struct list_options o;
 	char sep;
+	bool subscriptions_read;
 	struct span *subscribed;	/* sorted */
 	size_t n_subscribed;
 	struct folder_entry *entry;
@@ -53,10 +54,14 @@ compare(const void *a, const void *b)
 static enum err
 read_subscriptions(struct listing *l)
 {
-	enum err e = subs_read(l->s->account->control_fd, &l->s->command,
-	    &l->subscribed, &l->n_subscribed);
+	enum err e;
 	size_t n = 0;
 
+	if (l->subscriptions_read)
+		return ERR_OK;
+	e = subs_read(l->s->account->control_fd, &l->s->command,
+	    &l->subscribed, &l->n_subscribed);
+	l->subscriptions_read = e == ERR_OK;
 	if (e != ERR_OK || l->n_subscribed == 0)
 		return e;
 	/* Names of deleted mailboxes that are open somewhere are nobody's. */
@@ -400,7 +405,7 @@ list_foreign(struct listing *l, struct span name, bool subscribed)
 	struct buf attributes = { 0 };
 	struct target t = { 0 };
 
-	if (!share_is_possible(s) || !matches(l, name) || l->o.only_special ||
+	if (!matches(l, name) || l->o.only_special ||
 	    (l->o.only_subscribed && !subscribed) ||
 	    namespace_find(s->cfg, name, &s->command, &t.ns, &t.owner,
 	    &t.storage) != ERR_OK || !target_is_foreign(&t) ||
@@ -425,30 +430,29 @@ is_pattern(struct span name)
 static void
 list_others(struct listing *l)
 {
-	struct span *mine;
 	struct arena *a = &l->s->command;
-	size_t n = 0;
+	struct span *mine, *shown, name;
+	size_t n = 0, n_shown = 0;
 
-	if (!share_is_possible(l->s))
-		return;
-	if (l->n_subscribed == 0 && read_subscriptions(l) != ERR_OK)
+	if (!share_is_possible(l->s) || read_subscriptions(l) != ERR_OK)
 		return;
 	mine = arena_array(a, l->n_subscribed + 1, sizeof(*mine));
+	shown = arena_array(a, l->n_subscribed + 1, sizeof(*shown));
 	for (size_t i = 0; i < l->n_subscribed; i++) {
-		struct buf name = { 0 };
-
-		if (!namespace_from_subscribed(l->s->cfg, l->subscribed[i],
-		    &name))
+		name = arena_span(a, client_name(l, l->subscribed[i]));
+		if (namespace_is_subscribed(l->s->cfg, l->subscribed[i]) &&
+		    list_foreign(l, name, true))
+			shown[n_shown++] = name;
+		else
 			mine[n++] = l->subscribed[i];
-		else if (!list_foreign(l, arena_span(a, buf_span(&name)),
-		    true))
-			mine[n++] = l->subscribed[i];
-		buf_clear(&name);
 	}
 	for (size_t i = 0; i < l->o.n_patterns; i++) {
-		struct span name = l->o.pattern[i];
+		size_t k = 0;
 
-		if (!is_pattern(name) && name.n > 0)
+		name = l->o.pattern[i];
+		while (k < n_shown && !span_eq(shown[k], name))
+			k++;
+		if (k == n_shown && !is_pattern(name) && name.n > 0)
 			(void)list_foreign(l, name, false);
 	}
 	/* What was shown is not gone. */
@@ -561,10 +565,11 @@ cmd_lsub(struct session *s, struct cursor *in, bool by_uid)
 static void
 write_namespaces(struct session *s, const char *type)
 {
+	const struct config_namespace *ns = share_is_possible(s) ?
+	    s->cfg->namespaces : NULL;
 	bool any = false;
 
-	for (const struct config_namespace *ns = s->cfg->namespaces;
-	    ns != NULL && share_is_possible(s); ns = ns->next) {
+	for (; ns != NULL; ns = ns->next) {
 		if (ns->disabled || ns->hidden || strcmp(ns->type, type) != 0)
 			continue;
 		resp_put(s, any ? "(" : "((");

@@ -84,35 +84,6 @@ namespace_is_foreign(const struct config_namespace *ns)
 
 /* ---- prefixes that name an owner ---- */
 
-/*
- * What stands for the owner at the front of a prefix: 'u' the user, 'n' the part
- * before "@", 'd' the domain; 0: nothing does.
- */
-static char
-take_variable(struct span *prefix)
-{
-	static const struct {
-		const char *text;
-		char what;
-	} variables[] = {
-		{ "%%u", 'u' }, { "%%n", 'n' }, { "%%d", 'd' },
-		{ "%{owner_user}", 'u' }, { "%{owner_username}", 'n' },
-		{ "%{owner_domain}", 'd' },
-		{ "$username", 'n' }, { "$user", 'u' }, { "$domain", 'd' },
-	};
-
-	for (size_t i = 0; i < sizeof(variables) / sizeof(*variables); i++) {
-		struct span v = span_of(variables[i].text);
-
-		if (!span_starts(*prefix, v))
-			continue;
-		prefix->p += v.n;
-		prefix->n -= v.n;
-		return variables[i].what;
-	}
-	return 0;
-}
-
 struct span
 namespace_root(const struct config_namespace *ns)
 {
@@ -121,7 +92,7 @@ namespace_root(const struct config_namespace *ns)
 	while (rest.n > 0) {
 		struct span here = rest;
 
-		if (take_variable(&rest) != 0)
+		if (config_owner_variable(&rest) != 0)
 			return (struct span){ prefix.p,
 			    (size_t)(here.p - prefix.p) };
 		rest.p++;
@@ -130,8 +101,8 @@ namespace_root(const struct config_namespace *ns)
 	return prefix;
 }
 
-bool
-namespace_has_owners(const struct config_namespace *ns)
+static bool
+has_owners(const struct config_namespace *ns)
 {
 	return namespace_is_foreign(ns) &&
 	    namespace_root(ns).n < prefix_of(ns).n;
@@ -160,7 +131,7 @@ take_prefix(const struct config_namespace *ns, struct span *name,
 	struct span part[2] = { SPAN_NONE, SPAN_NONE };	/* user or name, domain */
 
 	*owner = SPAN("");
-	if (!namespace_has_owners(ns)) {
+	if (!has_owners(ns)) {
 		if (!has_prefix(rest, prefix))
 			return false;
 		name->p += prefix.n;
@@ -168,7 +139,7 @@ take_prefix(const struct config_namespace *ns, struct span *name,
 		return true;
 	}
 	while (prefix.n > 0) {
-		char what = take_variable(&prefix);
+		char what = config_owner_variable(&prefix);
 
 		if (what != 0) {
 			struct span value = { rest.p, 0 };
@@ -199,8 +170,9 @@ take_prefix(const struct config_namespace *ns, struct span *name,
 	return true;
 }
 
-void
-namespace_prefix(const struct config_namespace *ns, struct span owner,
+/* Its prefix, with the owner's name in place of the variables. */
+static void
+add_prefix(const struct config_namespace *ns, struct span owner,
     struct buf *out)
 {
 	struct span rest = prefix_of(ns), domain = owner;
@@ -211,7 +183,7 @@ namespace_prefix(const struct config_namespace *ns, struct span owner,
 		return;
 	}
 	while (rest.n > 0) {
-		char what = take_variable(&rest);
+		char what = config_owner_variable(&rest);
 
 		if (what != 0) {
 			buf_add_span(out, what == 'u' ? owner : what == 'n' ?
@@ -334,7 +306,7 @@ namespace_name(const struct config_namespace *ns, struct span owner,
 		buf_add_span(out, storage);
 		return;
 	}
-	namespace_prefix(ns, owner, out);
+	add_prefix(ns, owner, out);
 	from = out->n;
 	buf_add_span(out, storage);
 	if (ns->separator == '.')
@@ -345,12 +317,10 @@ namespace_name(const struct config_namespace *ns, struct span owner,
 }
 
 /* Levels are parted by "." there, and a "." within one is a "/". */
-static void
-to_subscribed(struct buf *out, size_t from, char sep)
+static char
+in_list(char c, char sep)
 {
-	for (; from < out->n; from++)
-		out->p[from] = out->p[from] == sep ? '.' :
-		    out->p[from] == '.' ? '/' : out->p[from];
+	return c == sep ? '.' : c == '.' ? '/' : c;
 }
 
 void
@@ -359,34 +329,41 @@ namespace_subscribed(const struct config_namespace *ns, struct span owner,
 {
 	size_t from = out->n;
 
-	namespace_prefix(ns, owner, out);
-	to_subscribed(out, from, ns->separator);
+	add_prefix(ns, owner, out);
+	for (; from < out->n; from++)
+		out->p[from] = in_list(out->p[from], ns->separator);
 	buf_add_span(out, storage);
+}
+
+const struct config_namespace *
+namespace_is_subscribed(const struct config *cfg, struct span name)
+{
+	for (const struct config_namespace *ns = cfg->namespaces; ns != NULL;
+	    ns = ns->next) {
+		struct span root = namespace_root(ns);
+		size_t i = 0;
+
+		if (!is_shared(ns) || root.n == 0 || root.n > name.n)
+			continue;
+		while (i < root.n && name.p[i] == in_list(root.p[i],
+		    ns->separator))
+			i++;
+		if (i == root.n)
+			return ns;
+	}
+	return NULL;
 }
 
 bool
 namespace_from_subscribed(const struct config *cfg, struct span name,
     struct buf *out)
 {
-	for (const struct config_namespace *ns = cfg->namespaces; ns != NULL;
-	    ns = ns->next) {
-		struct buf root = { 0 };
-		bool below;
+	const struct config_namespace *ns = namespace_is_subscribed(cfg, name);
 
-		if (!is_shared(ns))
-			continue;
-		buf_add_span(&root, namespace_root(ns));
-		to_subscribed(&root, 0, ns->separator);
-		below = root.n > 0 && span_starts(name, buf_span(&root));
-		buf_clear(&root);
-		if (!below)
-			continue;
-		for (size_t i = 0; i < name.n; i++)
-			buf_addc(out, name.p[i] == '.' ? ns->separator :
-			    name.p[i] == '/' ? '.' : name.p[i]);
-		return true;
-	}
-	return false;
+	for (size_t i = 0; ns != NULL && i < name.n; i++)
+		buf_addc(out, name.p[i] == '.' ? ns->separator :
+		    name.p[i] == '/' ? '.' : name.p[i]);
+	return ns != NULL;
 }
 
 void

@@ -34,9 +34,6 @@ enum err namespace_find(const struct config *cfg, struct span name,
 /* Whether it is of mailboxes that belong to others (type shared or public). */
 bool namespace_is_foreign(const struct config_namespace *ns);
 
-/* Whether its prefix says who the owner is (type shared). */
-bool namespace_has_owners(const struct config_namespace *ns);
-
 /* Whether there are any of mailboxes that belong to others. */
 bool namespace_any_foreign(const struct config *cfg);
 
@@ -44,11 +41,7 @@ bool namespace_any_foreign(const struct config *cfg);
 unsigned namespace_number(const struct config *cfg,
     const struct config_namespace *ns);
 
-/* Appends its prefix, with the owner's name in place of the variables. */
-void namespace_prefix(const struct config_namespace *ns, struct span owner,
-    struct buf *out);
-
-/* The same, up to the first variable: "shared/". */
+/* Its prefix, up to the first variable that stands for an owner: "shared/". */
 struct span namespace_root(const struct config_namespace *ns);
 
 /* Appends the client's name for a mailbox in any namespace. */
@@ -57,10 +50,13 @@ void namespace_name(const struct config_namespace *ns, struct span owner,
 
 /*
  * Mailboxes of others in the list of subscriptions (maildir/subs.h): a storage name that
- * begins with the prefix. False: that of one of ours.
+ * begins with the prefix, its "." within levels as "/". namespace_is_subscribed: the
+ * namespace that it is of; NULL: it is of one of ours.
  */
 void namespace_subscribed(const struct config_namespace *ns, struct span owner,
     struct span storage, struct buf *out);
+const struct config_namespace *namespace_is_subscribed(
+    const struct config *cfg, struct span name);
 bool namespace_from_subscribed(const struct config *cfg, struct span name,
     struct buf *out);
 
