@@ -150,10 +150,11 @@ collect_sessions(struct admin *a, struct account *acc, struct span name,
 static bool
 is_elsewhere(const struct rows *r, const struct census_session *s)
 {
+	if (s->folder_id != 0)
+		return false;
 	for (const struct census_session *o = r->v; o < r->v + r->n; o++)
-		if (o != s && o->pid == s->pid &&
-		    (o->folder_id != 0 || o < s))
-			return s->folder_id == 0;
+		if (o->pid == s->pid && (o->folder_id != 0 || o < s))
+			return true;
 	return false;
 }
 

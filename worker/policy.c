@@ -153,12 +153,6 @@ policy_for(const struct config *cfg, struct account *acc, struct span storage)
 }
 
 struct policy
-policy_of(const struct session *s, struct span storage)
-{
-	return policy_for(s->cfg, s->account, storage);
-}
-
-struct policy
 policy_get(const struct session *s)
 {
 	return policy_for(s->cfg, s->folder->acc, span_of(s->folder->name));

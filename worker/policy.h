@@ -36,8 +36,7 @@ struct account_place;
 struct policy policy_for(const struct config *cfg, struct account *acc,
     struct span storage);
 
-/* That of a mailbox named in a session's command, of its selected one. */
-struct policy policy_of(const struct session *s, struct span storage);
+/* That of a session's selected mailbox. */
 struct policy policy_get(const struct session *s);
 
 /*
