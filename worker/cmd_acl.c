@@ -230,22 +230,28 @@ write_rights(struct session *s, struct span id, unsigned rights)
 	resp_rights(s, rights);
 }
 
+/* Whose mailbox it is, as clients say it; "": nobody's. */
+static struct span
+owner_of(const struct session *s, const struct target *t)
+{
+	return target_is_foreign(t) ? t->owner : span_of(s->user);
+}
+
 /* The owner's rights are said, also where no line says them. */
 static void
-write_list(struct session *s, struct span text)
+write_list(struct session *s, struct span owner, struct span text)
 {
-	struct span me = span_of(s->user);
-	struct span mine = to_disk(me, &s->command);
+	struct span named = to_disk(owner, &s->command);
 	struct acl_entry *entry;
 	bool said = false;
 	size_t n;
 
 	acl_read(text, &s->command, &entry, &n);
 	for (size_t i = 0; i < n; i++)
-		said |= !entry[i].negative && (span_eq(entry[i].id, mine) ||
+		said |= !entry[i].negative && (span_eq(entry[i].id, named) ||
 		    span_eq(entry[i].id, SPAN("owner")));
-	if (!said)
-		write_rights(s, me, ACL_ALL);
+	if (!said && owner.n > 0)
+		write_rights(s, owner, ACL_ALL);
 	for (size_t i = 0; i < n; i++)
 		write_rights(s, from_disk(entry[i].id, entry[i].negative,
 		    &s->command), entry[i].rights);
@@ -268,7 +274,7 @@ cmd_getacl(struct session *s, struct cursor *in, bool by_uid)
 	if (e == ERR_OK) {
 		resp_put(s, "* ACL ");
 		resp_mailbox(s, &c.t);
-		write_list(s, buf_span(&text));
+		write_list(s, owner_of(s, &c.t), buf_span(&text));
 		resp_put(s, "\r\n");
 	}
 	buf_clear(&text);
@@ -290,7 +296,7 @@ cmd_listrights(struct session *s, struct cursor *in, bool by_uid)
 	    (e = enter(s, &c, ACL_ADMIN)) != ERR_OK)
 		return e;
 	if (span_eq(c.id, SPAN("owner")) ||
-	    span_eq(c.id, to_disk(span_of(s->user), &s->command)))
+	    span_eq(c.id, to_disk(owner_of(s, &c.t), &s->command)))
 		always = RIGHTS_OF_OWNER;
 	resp_put(s, "* LISTRIGHTS ");
 	resp_mailbox(s, &c.t);

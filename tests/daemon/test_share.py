@@ -227,6 +227,19 @@ def test_the_dead_are_in_nobodys_way(daemon):
         (pathlib.Path(d.dir) / "mail/anna/Maildir/loft/deleted").iterdir()))
 
 
+def test_who_may_give_rights_gives_them(team):
+    d, a, b = team
+    a.ok("SETACL Team bert +a")
+    assert b.ok(f"GETACL {TEAM}") == [
+        f"* ACL {TEAM} anna lrswipkxtea bert lrstea".encode()]
+    assert b.ok(f"LISTRIGHTS {TEAM} anna")[0].startswith(
+        f"* LISTRIGHTS {TEAM} anna la ".encode())
+    assert b.ok(f"LISTRIGHTS {TEAM} bert")[0].startswith(
+        f'* LISTRIGHTS {TEAM} bert "" l '.encode())
+    b.ok(f"SETACL {TEAM} carl lr")
+    assert b"carl lr" in a.ok("GETACL Team")[0]
+
+
 def test_subscriptions_to_mailboxes_of_others(team):
     d, a, b = team
     b.ok(f"SUBSCRIBE {TEAM}")
@@ -236,6 +249,7 @@ def test_subscriptions_to_mailboxes_of_others(team):
                for line in lines)
     assert any(line.startswith(f"* MYRIGHTS {TEAM} lrste".encode())
                for line in lines)
+    assert len(b.ok(f'LIST "" {TEAM}')) == 1
     a.ok("DELETEACL Team bert")
     lines = b.ok('LIST (SUBSCRIBED) "" "*"')
     assert any(TEAM.encode() in line and rb"\NonExistent" in line
