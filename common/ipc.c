@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -176,6 +177,24 @@ ipc_receive(int fd, enum ipc_role from, enum ipc_role to,
 	out->tail = (struct span){ out->buf + body, h.tail_bytes };
 	out->buf[body + h.tail_bytes] = '\0';
 	return ERR_OK;
+}
+
+struct ipc_message *
+ipc_message_new(void)
+{
+	struct ipc_message *m = mmap(NULL, sizeof(*m), PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (m == MAP_FAILED)
+		fatal_errno("no memory for a message");
+	return m;
+}
+
+void
+ipc_message_free(struct ipc_message **m)
+{
+	munmap(*m, sizeof(**m));
+	*m = NULL;
 }
 
 void

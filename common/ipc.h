@@ -172,6 +172,13 @@ enum err ipc_send(int fd, enum ipc_kind kind, const void *body,
 enum err ipc_receive(int fd, enum ipc_role from, enum ipc_role to,
     struct ipc_message *out);
 
+/*
+ * Room for one: mapped, so that no page of it stays with a process for its life. Fatal
+ * without memory.
+ */
+struct ipc_message *ipc_message_new(void);
+void ipc_message_free(struct ipc_message **m);
+
 /* Closes the descriptors that came with a message and were not taken (-1). */
 void ipc_close_fds(struct ipc_message *m);
 

@@ -142,6 +142,12 @@ attempt_forget(struct attempt *t)
 	t->stored = t->extra = t->question = SPAN_NONE;
 }
 
+const char *
+attempt_text(struct attempt *t, struct span *tail)
+{
+	return arena_cstr(&t->arena, span_of(ipc_text(tail)));
+}
+
 void
 attempt_keep_account(struct attempt *t, struct span request)
 {

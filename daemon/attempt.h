@@ -76,6 +76,9 @@ bool attempt_at(size_t i, struct attempt **out);
 /* A new one, idle. Takes fd over. */
 struct attempt *attempt_new(int fd);
 
+/* The next of a tail's texts, in the attempt's memory. */
+const char *attempt_text(struct attempt *t, struct span *tail);
+
 /* Remembers what home was asked for it: a copy. */
 void attempt_keep_account(struct attempt *t, struct span request);
 

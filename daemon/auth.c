@@ -254,12 +254,6 @@ proceed(struct attempt *t, enum sasl_result r, struct span text)
 	}
 }
 
-static const char *
-keep(struct attempt *t, struct span *tail)
-{
-	return arena_cstr(&t->arena, span_of(ipc_text(tail)));
-}
-
 static void
 begin(struct attempt *t, struct ipc_message *m)
 {
@@ -267,10 +261,10 @@ begin(struct attempt *t, struct ipc_message *m)
 	struct span text, initial = SPAN_NONE;
 
 	attempt_forget(t);
-	t->mechanism = keep(t, &m->tail);
-	t->session = keep(t, &m->tail);
-	t->remote = keep(t, &m->tail);
-	t->local = keep(t, &m->tail);
+	t->mechanism = attempt_text(t, &m->tail);
+	t->session = attempt_text(t, &m->tail);
+	t->remote = attempt_text(t, &m->tail);
+	t->local = attempt_text(t, &m->tail);
 	t->tls = (flags & IPC_SASL_TLS) != 0;
 	if ((flags & IPC_SASL_INITIAL) != 0)
 		initial = m->tail.p != NULL ? m->tail : SPAN("");
@@ -408,7 +402,7 @@ open_for_administrator(struct ipc_message *m)
 	auth_watch(t->fd, t->id);
 	t->aside = true;
 	t->session = t->local = t->remote = t->mechanism = "";
-	t->tried = keep(t, &m->tail);
+	t->tried = attempt_text(t, &m->tail);
 	auth_look_up(t);
 }
 

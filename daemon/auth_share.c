@@ -23,12 +23,6 @@ namespace_at(unsigned number)
 	    NULL : ns;
 }
 
-static const char *
-keep(struct attempt *t, struct span *tail)
-{
-	return arena_cstr(&t->arena, span_of(ipc_text(tail)));
-}
-
 void
 auth_share(struct attempt *session, struct ipc_message *m)
 {
@@ -44,8 +38,8 @@ auth_share(struct attempt *session, struct ipc_message *m)
 	t = attempt_new(fd);
 	t->aside = t->shares = true;
 	t->session = t->local = t->remote = t->mechanism = "";
-	t->tried = keep(t, &m->tail);
-	t->folder = keep(t, &m->tail);
+	t->tried = attempt_text(t, &m->tail);
+	t->folder = attempt_text(t, &m->tail);
 	t->asker = arena_cstr(&t->arena, span_of(session->name));
 	t->is_public = ns != NULL && strcmp(ns->type, "public") == 0;
 	if (ns == NULL || *t->folder == '\0' ||

@@ -64,6 +64,28 @@ static struct ipc_message message;
 
 /* ---- identity ---- */
 
+/* Whether mail of this owner may be served: "user" anna, "directory" /var/mail. */
+static enum err
+permit(uid_t uid, const char *what, const char *name)
+{
+	if (uid < cfg->first_valid_uid || (cfg->last_valid_uid != 0 &&
+	    uid > cfg->last_valid_uid)) {
+		log_error("%s %s: uid %u is not permitted (first_valid_uid "
+		    "%llu, last_valid_uid %llu)", what,
+		    log_text(span_of(name)), (unsigned)uid,
+		    (unsigned long long)cfg->first_valid_uid,
+		    (unsigned long long)cfg->last_valid_uid);
+		return ERR_PERM;
+	}
+	if (!is_root && uid != geteuid()) {
+		log_error("%s %s: cannot serve uid %u, because loftd runs as "
+		    "uid %u and not as root", what, log_text(span_of(name)),
+		    (unsigned)uid, (unsigned)geteuid());
+		return ERR_PERM;
+	}
+	return ERR_OK;
+}
+
 static enum err
 identify(struct request *r)
 {
@@ -92,21 +114,7 @@ identify(struct request *r)
 			primary = pw->pw_gid;
 		r->gid = primary == (gid_t)-1 ? (gid_t)r->uid : primary;
 	}
-	if (r->uid < cfg->first_valid_uid || (cfg->last_valid_uid != 0 &&
-	    r->uid > cfg->last_valid_uid)) {
-		log_error("user %s: uid %u is not permitted (first_valid_uid "
-		    "%llu, last_valid_uid %llu)", log_text(span_of(r->user)),
-		    (unsigned)r->uid, (unsigned long long)cfg->first_valid_uid,
-		    (unsigned long long)cfg->last_valid_uid);
-		return ERR_PERM;
-	}
-	if (!is_root && r->uid != geteuid()) {
-		log_error("user %s: cannot serve uid %u, because loftd runs as "
-		    "uid %u and not as root", log_text(span_of(r->user)),
-		    (unsigned)r->uid, (unsigned)geteuid());
-		return ERR_PERM;
-	}
-	return ERR_OK;
+	return permit(r->uid, "user", r->user);
 }
 
 /* Files are looked up as this user; capabilities to override go with it. */
@@ -305,7 +313,7 @@ is_folder(const char *name)
 	size_t n = strlen(name);
 
 	for (size_t i = 0; i < n; i++)
-		if ((unsigned char)name[i] <= ' ' - 1 || name[i] == 0x7f ||
+		if ((unsigned char)name[i] < ' ' || name[i] == 0x7f ||
 		    name[i] == '/' || (name[i] == '.' &&
 		    (i == 0 || i + 1 == n || name[i + 1] == '.')))
 			return false;
@@ -324,13 +332,7 @@ identify_place(struct request *r, const char *root)
 	}
 	r->uid = st.st_uid;
 	r->gid = st.st_gid;
-	if (r->uid >= cfg->first_valid_uid && (cfg->last_valid_uid == 0 ||
-	    r->uid <= cfg->last_valid_uid) && (is_root ||
-	    r->uid == geteuid()))
-		return ERR_OK;
-	log_error("public namespace: uid %u, which owns %s, is not permitted "
-	    "(first_valid_uid, last_valid_uid)", (unsigned)r->uid, root);
-	return ERR_PERM;
+	return permit(r->uid, "public directory", root);
 }
 
 /* Who the owner is, and where his mail. */
@@ -477,6 +479,17 @@ open_account(int auth_fd)
 		log_debug("auth does not hear");
 }
 
+/* Takes fd over; -1: there is none, and why. */
+static void
+send_file(int auth_fd, const struct ipc_request *answer, int fd)
+{
+	if (ipc_send(auth_fd, MSG_PASSWD, answer, SPAN_NONE, &fd,
+	    fd >= 0 ? 1 : 0) != ERR_OK)
+		log_debug("auth does not hear");
+	if (fd >= 0)
+		close(fd);
+}
+
 /* The list of rights of a folder: what it says, auth judges. */
 static void
 open_list(int auth_fd)
@@ -499,11 +512,7 @@ open_list(int auth_fd)
 	if (dir >= 0)
 		close(dir);
 	answer.result = (uint32_t)e;
-	if (ipc_send(auth_fd, MSG_PASSWD, &answer, SPAN_NONE, &fd,
-	    fd >= 0 ? 1 : 0) != ERR_OK)
-		log_debug("auth does not hear");
-	if (fd >= 0)
-		close(fd);
+	send_file(auth_fd, &answer, fd);
 	arena_free(&a);
 }
 
@@ -546,11 +555,7 @@ open_passwd(int auth_fd)
 		answer.result = (uint32_t)fs_err(errno);
 		log_errno("cannot open the passwd-file %s", path);
 	}
-	if (ipc_send(auth_fd, MSG_PASSWD, &answer, SPAN_NONE, &fd,
-	    fd >= 0 ? 1 : 0) != ERR_OK)
-		log_debug("auth does not hear");
-	if (fd >= 0)
-		close(fd);
+	send_file(auth_fd, &answer, fd);
 	arena_free(&a);
 }
 

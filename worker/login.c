@@ -30,7 +30,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 /* Longer than auth_failure_delay may be, and than a slow hash in a queue takes. */
@@ -327,13 +326,9 @@ step(struct session *s, enum ipc_kind kind, const struct ipc_sasl *sasl,
 		log_error("auth is gone: the login fails");
 		return give_up(s);
 	}
-	/* Mapped, so that no page of it stays with a session for its life. */
-	m = mmap(NULL, sizeof(*m), PROT_READ | PROT_WRITE,
-	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (m == MAP_FAILED)
-		fatal_errno("no memory for a message");
+	m = ipc_message_new();
 	result = await(s, challenge, m);
-	munmap(m, sizeof(*m));
+	ipc_message_free(&m);
 	return result;
 }
 

@@ -10,7 +10,6 @@
 #include "worker/target.h"
 
 #include <poll.h>
-#include <sys/mman.h>
 
 enum { ANSWER_MS = 20000 };
 
@@ -60,12 +59,8 @@ share_open(struct session *s, const struct target *t, int fd[3])
 	buf_clear(&tail);
 	if (e != ERR_OK)
 		return e == ERR_NOTFOUND ? e : ERR_UNAVAIL;
-	/* Mapped, so that no page of it stays with a session for its life. */
-	m = mmap(NULL, sizeof(*m), PROT_READ | PROT_WRITE,
-	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (m == MAP_FAILED)
-		fatal_errno("no memory for a message");
+	m = ipc_message_new();
 	e = await(s, m, fd);
-	munmap(m, sizeof(*m));
+	ipc_message_free(&m);
 	return e;
 }
