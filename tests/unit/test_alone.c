@@ -13,30 +13,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/fsutil.h"
-#include "common/log.h"
-#include "maildir/account.h"
 #include "maildir/alone.h"
 #include "maildir/change.h"
-#include "maildir/folder.h"
 #include "maildir/presence.h"
 #include "maildir/state.h"
+#include "tests/unit/account_fixture.h"
 
 enum { OTHER = 1000000 };
-
-struct fixture {
-	char dir[64];
-	struct account *acc;
-	struct arena a;
-};
-
-static enum others_how
-keep_others(void *ctx, struct span name)
-{
-	(void)ctx;
-	(void)name;
-	return OTHERS_KEEP;
-}
 
 static enum others_how
 refuse_others(void *ctx, struct span name)
@@ -48,16 +31,6 @@ refuse_others(void *ctx, struct span name)
 
 static const struct others_policy keep = { keep_others, NULL };
 static const struct others_policy refuse = { refuse_others, NULL };
-
-/* Relative to the mail root. */
-static bool
-is_there(const struct fixture *x, const char *name)
-{
-	char path[200];
-
-	snprintf(path, sizeof(path), "%s/%s", x->dir, name);
-	return access(path, F_OK) == 0;
-}
 
 static void
 share(const struct fixture *x, const char *folder)
@@ -75,34 +48,14 @@ share(const struct fixture *x, const char *folder)
 static int
 set_up(void **state)
 {
-	struct fixture *x = calloc(1, sizeof(*x));
-	struct account_place p = { .control_fd = -1, .index_fd = -1,
-	    .user = "anna", .client = "test", .sync = true,
-	    .max_readers = 126, .map_bytes = 1 << 28, .store_batch = 3,
-	    .changed_fd = -1, .shares = true };
+	struct fixture *x = fixture_new();
+	struct account_place p = fixture_place();
 
-	log_open(2, false, NULL);
-	log_set_level(LOG_L_ERROR);
-	strcpy(x->dir, "/tmp/loft-test.XXXXXX");
-	assert_non_null(mkdtemp(x->dir));
-	p.root_fd = open(x->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	assert_int_equal(account_open(&p, &x->acc), ERR_OK);
+	p.sync = p.shares = true;
+	fixture_open(x, p);
 	assert_int_equal(folder_create(x->acc, SPAN("Team")), ERR_OK);
 	share(x, ".Team");
 	*state = x;
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	struct fixture *x = *state;
-
-	account_close(&x->acc);
-	assert_int_equal(chdir("/"), 0);
-	assert_int_equal(fs_remove_tree(AT_FDCWD, x->dir), ERR_OK);
-	arena_free(&x->a);
-	free(x);
 	return 0;
 }
 
@@ -170,13 +123,6 @@ another(struct account *in, uint32_t folder_id, bool there)
 	    (const char *)&ref, sizeof(ref) }) :
 	    db_del(t, T_REFS, key_span(&k)), ERR_OK);
 	assert_int_equal(db_commit(&t), ERR_OK);
-}
-
-static void
-work_off(struct fixture *x)
-{
-	while (account_late_work(x->acc))
-		continue;
 }
 
 /* ---- what it is ---- */
@@ -561,7 +507,7 @@ one_that_was_handed_over_is_found_until_it_is_gone(void **state)
 	    &again), ERR_NOTFOUND);
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define T(f) cmocka_unit_test_setup_teardown(f, set_up, fixture_end)
 
 int
 main(void)

@@ -12,68 +12,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/fsutil.h"
-#include "common/log.h"
-#include "maildir/account.h"
 #include "maildir/change.h"
-#include "maildir/folder.h"
-
-static enum others_how
-keep_others(void *ctx, struct span name)
-{
-	(void)ctx;
-	(void)name;
-	return OTHERS_KEEP;
-}
+#include "tests/unit/account_fixture.h"
 
 static const struct others_policy keep = { keep_others, NULL };
-
-struct fixture {
-	char dir[64];
-	int root;
-	struct account *acc;
-	struct arena a;
-};
-
-static void
-open_account(struct fixture *x)
-{
-	struct account_place p = { .root_fd = open(x->dir, O_RDONLY |
-	    O_DIRECTORY | O_CLOEXEC), .control_fd = -1, .index_fd = -1,
-	    .user = "anna", .client = "test", .sync = false,
-	    .max_readers = 126, .map_bytes = 1 << 28, .store_batch = 3,
-	    .changed_fd = -1 };
-
-	assert_int_equal(account_open(&p, &x->acc), ERR_OK);
-}
 
 static int
 set_up(void **state)
 {
-	struct fixture *x = calloc(1, sizeof(*x));
+	struct fixture *x = fixture_new();
 
-	log_open(2, false, NULL);
-	log_set_level(LOG_L_ERROR);
-	strcpy(x->dir, "/tmp/loft-test.XXXXXX");
-	assert_non_null(mkdtemp(x->dir));
-	x->root = open(x->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	open_account(x);
+	fixture_open(x, fixture_place());
 	*state = x;
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	struct fixture *x = *state;
-
-	account_close(&x->acc);
-	assert_int_equal(chdir("/"), 0);
-	if (getenv("KEEP") == NULL)
-		assert_int_equal(fs_remove_tree(AT_FDCWD, x->dir), ERR_OK);
-	close(x->root);
-	arena_free(&x->a);
-	free(x);
 	return 0;
 }
 
@@ -255,8 +205,9 @@ uids_survive_the_loss_of_the_state(void **state)
 	modseq = r.modseq;
 	folder_close(&f);
 	account_close(&x->acc);
-	assert_int_equal(fs_remove_tree(x->root, "loft"), ERR_OK);
-	open_account(x);
+	assert_int_equal(fs_remove_tree(AT_FDCWD,
+	    arena_printf(&x->a, "%s/loft", x->dir)), ERR_OK);
+	fixture_open(x, fixture_place());
 	f = select_inbox(x, &snap);
 	assert_int_equal(f->uidvalidity, validity);
 	assert_int_equal(snap.n, 2);
@@ -342,15 +293,15 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
-		    appended_messages_get_ascending_uids, set_up, tear_down),
+		    appended_messages_get_ascending_uids, set_up, fixture_end),
 		cmocka_unit_test_setup_teardown(
-		    store_changes_names_and_expunge_removes, set_up, tear_down),
+		    store_changes_names_and_expunge_removes, set_up, fixture_end),
 		cmocka_unit_test_setup_teardown(
-		    deliveries_and_foreign_flags_are_found, set_up, tear_down),
+		    deliveries_and_foreign_flags_are_found, set_up, fixture_end),
 		cmocka_unit_test_setup_teardown(
-		    uids_survive_the_loss_of_the_state, set_up, tear_down),
+		    uids_survive_the_loss_of_the_state, set_up, fixture_end),
 		cmocka_unit_test_setup_teardown(mailboxes_come_and_go, set_up,
-		    tear_down),
+		    fixture_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,33 +13,16 @@
 #include <unistd.h>
 
 #include "common/clock.h"
-#include "common/fsutil.h"
-#include "common/log.h"
-#include "maildir/account.h"
 #include "maildir/change.h"
-#include "maildir/folder.h"
 #include "maildir/presence.h"
 #include "maildir/renamed.h"
 #include "maildir/state.h"
+#include "tests/unit/account_fixture.h"
 
 enum { OTHER = 1000000, MAX_AGE_MS = 60000 };
 static const uint64_t START_US = UINT64_C(2000000000000000);
 
-static enum others_how
-keep_others(void *ctx, struct span name)
-{
-	(void)ctx;
-	(void)name;
-	return OTHERS_KEEP;
-}
-
 static const struct others_policy keep = { keep_others, NULL };
-
-struct fixture {
-	char dir[64];
-	struct account *acc;
-	struct arena a;
-};
 
 static uint64_t
 max_age(void *ctx, struct account *acc, struct span storage)
@@ -53,25 +36,18 @@ max_age(void *ctx, struct account *acc, struct span storage)
 static void
 open_account(struct fixture *x)
 {
-	struct account_place p = { .root_fd = open(x->dir, O_RDONLY |
-	    O_DIRECTORY | O_CLOEXEC), .control_fd = -1, .index_fd = -1,
-	    .user = "anna", .client = "test", .sync = false,
-	    .max_readers = 126, .map_bytes = 1 << 28, .store_batch = 3,
-	    .ghost_max_age = max_age, .changed_fd = -1 };
+	struct account_place p = fixture_place();
 
-	assert_int_equal(account_open(&p, &x->acc), ERR_OK);
+	p.ghost_max_age = max_age;
+	fixture_open(x, p);
 }
 
 static int
 set_up(void **state)
 {
-	struct fixture *x = calloc(1, sizeof(*x));
+	struct fixture *x = fixture_new();
 
-	log_open(2, false, NULL);
-	log_set_level(LOG_L_ERROR);
 	clock_set(START_US);
-	strcpy(x->dir, "/tmp/loft-test.XXXXXX");
-	assert_non_null(mkdtemp(x->dir));
 	open_account(x);
 	*state = x;
 	return 0;
@@ -80,22 +56,10 @@ set_up(void **state)
 static int
 tear_down(void **state)
 {
-	struct fixture *x = *state;
+	int r = fixture_end(state);
 
-	account_close(&x->acc);
-	assert_int_equal(chdir("/"), 0);
-	assert_int_equal(fs_remove_tree(AT_FDCWD, x->dir), ERR_OK);
-	arena_free(&x->a);
-	free(x);
 	clock_set(0);
-	return 0;
-}
-
-static void
-work_off(struct fixture *x)
-{
-	while (account_late_work(x->acc))
-		continue;
+	return r;
 }
 
 /* As if another session had the folder open, told of nothing; or not any more. */
@@ -130,15 +94,6 @@ select_with_message(struct fixture *x, const char *name)
 	assert_int_equal(change_append(f, &d, 1), ERR_OK);
 	deliver_free(&d);
 	return f;
-}
-
-static bool
-is_there(const struct fixture *x, const char *name)
-{
-	char path[200];
-
-	snprintf(path, sizeof(path), "%s/%s", x->dir, name);
-	return access(path, F_OK) == 0;
 }
 
 static size_t
