@@ -20,8 +20,14 @@
 #include "maildir/mailbox_names.h"
 #include "maildir/name.h"
 #include "maildir/state.h"
+#include "maildir/uidlist.h"
 
-enum { INNER_MAX = 8 };		/* open at a time, but for those in use */
+#define LIST "dovecot-acl"
+
+enum {
+	INNER_MAX = 8,		/* open at a time, but for those in use */
+	LIST_MAX = 64 << 10,
+};
 
 bool
 alone_is(const struct account *acc, struct span name)
@@ -32,7 +38,7 @@ alone_is(const struct account *acc, struct span name)
 	    name_check(name) != ERR_OK)
 		return false;
 	name_to_dir(name, dir);
-	snprintf(path, sizeof(path), "%s/dovecot-acl", dir);
+	snprintf(path, sizeof(path), "%s/" LIST, dir);
 	return faccessat(acc->root_fd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
@@ -143,6 +149,7 @@ open_inner(struct account *acc, struct span key, struct span name, int fd[3],
 	}
 	(*out)->key = whose;
 	(*out)->outer = acc;
+	(*out)->asker = acc->asker;
 	/* Nobody uses it yet: make room first. */
 	alone_trim(acc);
 	(*out)->next = acc->inner;
@@ -265,6 +272,65 @@ alone_add(struct account *acc, struct span key, struct span name, int fd[3],
 	call_it(in, name);
 	*out = in;
 	return ERR_OK;
+}
+
+/* The list of rights of what is above; empty: there is none. */
+static enum err
+read_above(const struct account *acc, struct span name, struct buf *out)
+{
+	char dir[256], path[300];
+	enum err e;
+
+	while (name.n > 0 && name.p[name.n - 1] != '.')
+		name.n--;
+	if (name.n > 0)
+		name.n--;
+	/* An INBOX's list is not one for all that lies beside it. */
+	else if (*acc->user != '\0')
+		return ERR_OK;
+	name_to_dir(name, dir);
+	snprintf(path, sizeof(path), "%s/" LIST, dir);
+	e = fs_read(acc->root_fd, path, LIST_MAX, out);
+	return e == ERR_NOTFOUND ? ERR_OK : e;
+}
+
+/* Where its dovecot-uidlist will be looked for. */
+static enum err
+open_control(const struct account *acc, struct span name, const char *built,
+    int *fd_out)
+{
+	char dir[256];
+	enum err e;
+
+	if (!acc->wide_control)
+		return fs_open_dir(acc->root_fd, built, fd_out);
+	name_to_dir(name, dir);
+	e = fs_mkdir(acc->control_fd, dir, acc->dir_mode);
+	return e != ERR_OK ? e : fs_open_dir(acc->control_fd, dir, fd_out);
+}
+
+enum err
+alone_inherit(struct account *acc, struct span name, const char *built)
+{
+	struct uidlist l = { 0 };
+	struct buf text = { 0 };
+	int fd = -1;
+	enum err e;
+
+	if (!acc->how.shares)
+		return ERR_OK;
+	if ((e = read_above(acc, name, &text)) == ERR_OK && text.n > 0 &&
+	    (e = fs_open_dir(acc->root_fd, built, &fd)) == ERR_OK) {
+		e = fs_replace_as_dir(fd, LIST, buf_span(&text), acc->sync);
+		fs_close(&fd);
+		if (e == ERR_OK && (e = uidvalidity_next(acc->control_fd, 0,
+		    &l.uidvalidity)) == ERR_OK && (e = open_control(acc, name,
+		    built, &fd)) == ERR_OK)
+			e = uidlist_write(fd, &l, NULL, 0, acc->sync);
+		fs_close(&fd);
+	}
+	buf_clear(&text);
+	return e;
 }
 
 bool

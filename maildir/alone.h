@@ -42,6 +42,15 @@ enum err alone_add(struct account *acc, struct span key, struct span name,
     int fd[3], struct account **out);
 
 /*
+ * A mailbox that is being created (`built`: its directory so far, below the root; its
+ * lock is held) gets the list of rights of the one above it, as with Dovecot, or of the
+ * root of an account that is nobody's. It has a UIDVALIDITY of the account's then,
+ * whoever enters it first. Errors: as fs_replace, uidvalidity_next, uidlist_write.
+ */
+enum err alone_inherit(struct account *acc, struct span name,
+    const char *built);
+
+/*
  * Closes those that nobody uses and that are too many, or whose folder is gone: who
  * waits for the last one to leave it waits for us, too.
  */

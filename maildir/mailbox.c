@@ -116,6 +116,8 @@ create_locked(struct account *acc, struct span name)
 	name_to_dir(name, dir);
 	if ((e = fs_mkdir(acc->root_fd, "loft", 0700)) == ERR_OK)
 		e = build(acc, aside);
+	if (e == ERR_OK)
+		e = alone_inherit(acc, name, aside);
 	KILL_POINT("create-built");
 	if (e == ERR_OK && renameat2(acc->root_fd, aside, acc->root_fd, dir,
 	    RENAME_NOREPLACE) != 0) {
