@@ -116,6 +116,7 @@ enum {
 	IPC_ROOT = 1, IPC_CONTROL = 2, IPC_INDEX = 4, IPC_RELAY = 8,
 	IPC_DETACHED = 16,	/* ACCOUNT: mounts of their own, `..` leads nowhere */
 	IPC_PUBLIC = 32,	/* OPEN_*: nobody's; who owns the directory is its owner */
+	IPC_EXISTING = 64,	/* OPEN_ACCOUNT: its root is not made */
 };
 
 /* A session to be run by a process of its own, with this identity. */

@@ -138,8 +138,9 @@ attempt_forget(struct attempt *t)
 	sasl_clear(&t->sasl);
 	arena_free(&t->arena);
 	t->tried = t->user = t->session = t->remote = t->local = NULL;
-	t->mechanism = t->folder = t->asker = NULL;
-	t->stored = t->extra = t->question = SPAN_NONE;
+	t->mechanism = t->folder = t->asker = t->asker_groups = NULL;
+	t->groups = NULL;
+	t->stored = t->extra = t->question = t->words = SPAN_NONE;
 }
 
 const char *
@@ -203,6 +204,7 @@ attempt_free(struct attempt *t)
 	attempt_forget(t);
 	free(t->name);
 	free(t->address);
+	free(t->member_of);
 	if (t->fd >= 0) {
 		auth_unwatch(t->fd);
 		close(t->fd);

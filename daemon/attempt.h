@@ -51,6 +51,7 @@ struct attempt {
 	bool tls;
 	const char *tried;		/* the name as it came */
 	const char *user;		/* normalised */
+	const char *groups;		/* in lists of rights: "staff,sales" */
 	unsigned passdb, userdb;	/* numbers of those that are asked */
 	struct span question;		/* for the system, without the password */
 	struct span stored;		/* what its password is compared with */
@@ -59,11 +60,14 @@ struct attempt {
 
 	/* a session's */
 	char *name, *address;		/* malloc'ed; NULL before */
+	char *member_of;		/* groups, so too */
 	struct span account;		/* what home was asked; malloc'ed */
 	bool aside;			/* serves no client: auth_sweep, auth_look_up */
-	bool shares;			/* wants a folder of somebody else */
+	bool shares;			/* about the account of somebody else */
 	bool is_public;			/* which is nobody's */
-	const char *folder, *asker;	/* its storage name, who wants it; in `arena` */
+	const char *asker, *asker_groups;	/* for whom; in `arena` */
+	const char *folder;		/* this one is wanted, by its storage name; "" */
+	struct span words;		/* or a steward for this; p NULL */
 	struct counter *counter;	/* of user and address, NULL: not counted */
 };
 

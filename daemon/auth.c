@@ -55,6 +55,10 @@ answer_failure(struct attempt *t)
 	struct span name = span_of(t->user != NULL ? t->user : t->tried);
 	bool is_gone;
 
+	if (t->words.p != NULL) {
+		auth_refuse_asker(t);
+		return;
+	}
 	if (name.n > 512)
 		name.n = 512;
 	if (t->test_id != 0) {
@@ -299,6 +303,9 @@ hear_worker(struct attempt *t)
 	} else if (e == ERR_OK && message.kind == MSG_SHARE &&
 	    t->phase == PHASE_SESSION) {
 		auth_share(t, &message);
+	} else if (e == ERR_OK && message.kind == MSG_ASK_OWNER &&
+	    t->phase == PHASE_SESSION) {
+		auth_ask_owner(t, &message);
 	} else if (e != ERR_BUSY) {
 		if (e == ERR_OK)
 			log_error("worker %ld asks out of turn",

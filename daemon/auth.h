@@ -60,8 +60,21 @@ void auth_system_says(struct attempt *t, enum err result, struct span found);
  */
 void auth_share(struct attempt *t, struct ipc_message *m);
 
-/* Whether t->asker may see t->folder; request: as home is asked for the account. */
-enum err auth_may_enter(struct attempt *t, struct span request);
+/*
+ * A session wants something of such an account that takes all of it: a worker that is
+ * handed it (worker/steward.h) does it and answers on the socket that comes along. If
+ * there is none, the answer is auth_refuse_asker's: "-67\n" no such user, "-75\n" not
+ * now. Forgets t.
+ */
+void auth_ask_owner(struct attempt *session, struct ipc_message *m);
+void auth_refuse_asker(struct attempt *t);
+
+/*
+ * The account was found: whether t->asker may see t->folder, or calls the steward.
+ * request: as home is asked for the account. Errors: ERR_NOTFOUND he may not;
+ * ERR_UNAVAIL (logged); as auth_open_list
+ */
+enum err auth_admit(struct attempt *t, struct span request);
 
 /* ---- auth_home.c ---- */
 

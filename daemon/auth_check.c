@@ -195,7 +195,7 @@ from_allowed_network(const struct attempt *t)
 /* ---- userdb ---- */
 
 struct identity {
-	const char *uid, *gid, *home, *mail;
+	const char *uid, *gid, *home, *mail, *groups;
 };
 
 static enum err
@@ -229,6 +229,8 @@ take_fields(struct attempt *t, struct span extra, struct identity *id)
 		id->uid = own(t, value);
 	if (auth_extra(extra, "userdb_gid", &value))
 		id->gid = own(t, value);
+	if (auth_extra(extra, "userdb_acl_groups", &value))
+		id->groups = own(t, value);
 }
 
 static enum err
@@ -312,6 +314,7 @@ open_user(struct attempt *t, enum err e, const struct config_userdb *u,
 		    FAILURE_PASSWORD : FAILURE_TEMPORARY);
 		return;
 	}
+	t->groups = id->groups == NULL ? "" : id->groups;
 	auth_open_account(t, id->uid == NULL ? "" : id->uid,
 	    id->gid == NULL ? "" : id->gid, id->home == NULL ? "" : id->home,
 	    id->mail == NULL ? "" : id->mail);

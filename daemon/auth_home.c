@@ -74,7 +74,8 @@ opened(const struct ipc_request *r)
 	t->since = (uint64_t)clock_s();
 	t->name = strdup(t->user);
 	t->address = strdup(t->remote);
-	if (t->name == NULL || t->address == NULL)
+	t->member_of = strdup(t->groups);
+	if (t->name == NULL || t->address == NULL || t->member_of == NULL)
 		fatal("no memory for a session");
 	attempt_forget(t);
 }
@@ -87,7 +88,7 @@ auth_open_account(struct attempt *t, const char *uid, const char *gid,
 	const char *texts[] = {
 		t->user, uid, gid, home, mail, t->remote, t->local, t->session,
 		t->mechanism, t->tls ? "TLS" : "",
-		t->folder == NULL ? "" : t->folder,
+		t->folder == NULL ? "" : t->folder, t->groups,
 	};
 	struct buf tail = { 0 };
 	enum err e;
@@ -110,8 +111,11 @@ auth_open_account(struct attempt *t, const char *uid, const char *gid,
 		buf_addc(&tail, '\0');
 	}
 	if (t->is_public)
-		r.which = IPC_PUBLIC;
-	if (t->shares && (e = auth_may_enter(t, buf_span(&tail))) != ERR_OK) {
+		r.which |= IPC_PUBLIC;
+	/* Names that others come up with make nobody a user. */
+	if (t->shares)
+		r.which |= IPC_EXISTING;
+	if (t->shares && (e = auth_admit(t, buf_span(&tail))) != ERR_OK) {
 		buf_clear(&tail);
 		auth_fail(t, e == ERR_NOTFOUND ? FAILURE_PASSWORD :
 		    FAILURE_TEMPORARY);

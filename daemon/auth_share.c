@@ -6,10 +6,12 @@
 
 #include "common/acl.h"
 #include "common/fsutil.h"
+#include "common/handover.h"
 #include "common/log.h"
 
 #include <fcntl.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 static const struct config_namespace *
@@ -23,40 +25,116 @@ namespace_at(unsigned number)
 	    NULL : ns;
 }
 
-void
-auth_share(struct attempt *session, struct ipc_message *m)
+/* Of what a session asks: whose account, in which namespace. Takes fd over. */
+static struct attempt *
+begin(struct attempt *session, struct ipc_message *m, int fd)
 {
-	const struct config_namespace *ns =
-	    namespace_at(m->body.request.which);
-	struct attempt *t;
-	int fd = fcntl(session->fd, F_DUPFD_CLOEXEC, 0);
+	struct attempt *t = attempt_new(fd);
 
-	if (fd < 0) {
-		log_errno("no descriptor for a question");
-		return;
-	}
-	t = attempt_new(fd);
 	t->aside = t->shares = true;
 	t->session = t->local = t->remote = t->mechanism = "";
 	t->tried = attempt_text(t, &m->tail);
-	t->folder = attempt_text(t, &m->tail);
+	t->folder = "";
 	t->asker = arena_cstr(&t->arena, span_of(session->name));
+	t->asker_groups = arena_cstr(&t->arena, span_of(session->member_of));
+	return t;
+}
+
+static void
+find_account(struct attempt *t, const struct config_namespace *ns)
+{
 	t->is_public = ns != NULL && strcmp(ns->type, "public") == 0;
-	if (ns == NULL || *t->folder == '\0' ||
-	    t->is_public != (*t->tried == '\0')) {
+	if (ns == NULL || t->is_public != (*t->tried == '\0')) {
 		auth_fail(t, FAILURE_PASSWORD);
 	} else if (t->is_public) {
-		t->user = "";
+		t->user = t->groups = "";
 		auth_open_account(t, "", "", "", ns->location);
 	} else {
 		auth_look_up(t);
 	}
 }
 
-enum err
-auth_may_enter(struct attempt *t, struct span request)
+void
+auth_share(struct attempt *session, struct ipc_message *m)
 {
-	struct acl_who who = { span_of(t->asker), SPAN_NONE, false };
+	int fd = fcntl(session->fd, F_DUPFD_CLOEXEC, 0);
+	struct attempt *t;
+
+	if (fd < 0) {
+		log_errno("no descriptor for a question");
+		return;
+	}
+	t = begin(session, m, fd);
+	t->folder = attempt_text(t, &m->tail);
+	if (*t->folder == '\0')
+		auth_fail(t, FAILURE_PASSWORD);
+	else
+		find_account(t, namespace_at(m->body.request.which));
+}
+
+void
+auth_ask_owner(struct attempt *session, struct ipc_message *m)
+{
+	struct attempt *t;
+
+	if (m->n_fds != 1)
+		return;
+	t = begin(session, m, m->fd[0]);
+	m->fd[0] = -1;
+	t->words = arena_span(&t->arena, m->tail);
+	find_account(t, namespace_at(m->body.request.which));
+}
+
+void
+auth_refuse_asker(struct attempt *t)
+{
+	const char *code = t->failure == FAILURE_PASSWORD ||
+	    t->failure == FAILURE_DISABLED ? "-67\n" : "-75\n";
+
+	if (send(t->fd, code, strlen(code), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+		log_debug("who asked does not hear");
+	attempt_free(t);
+}
+
+/* The pool's worker gets the account through a pair, of which home is given one end. */
+static enum err
+call_steward(struct attempt *t)
+{
+	const char *texts[] = { "for", t->asker, t->asker_groups };
+	struct ipc_request r = { .id = t->id };
+	struct buf tail = { 0 };
+	int pair[2], given[2];
+	enum err e;
+
+	if (ipc_pair(pair) != ERR_OK)
+		return ERR_UNAVAIL;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
+		buf_adds(&tail, texts[i]);
+		buf_addc(&tail, '\0');
+	}
+	buf_add_span(&tail, t->words);
+	given[0] = pair[1];
+	given[1] = t->fd;
+	e = tail.n > 4096 ? ERR_LIMIT : ipc_send(FD_CONTROL, MSG_STEWARD, &r,
+	    buf_span(&tail), given, 2);
+	buf_clear(&tail);
+	close(pair[1]);
+	if (e != ERR_OK) {
+		close(pair[0]);
+		return e;
+	}
+	/* What goes wrong from here on, the steward is told. */
+	close(t->fd);
+	t->fd = pair[0];
+	t->words = SPAN_NONE;
+	return ERR_OK;
+}
+
+static enum err
+may_enter(struct attempt *t, struct span request)
+{
+	struct acl_who who = { span_of(t->asker), span_of(t->asker_groups),
+		false };
 	struct acl_entry *entry;
 	struct buf text = { 0 };
 	size_t n;
@@ -73,4 +151,10 @@ auth_may_enter(struct attempt *t, struct span request)
 	close(fd);
 	buf_clear(&text);
 	return e;
+}
+
+enum err
+auth_admit(struct attempt *t, struct span request)
+{
+	return t->words.p != NULL ? call_steward(t) : may_enter(t, request);
 }

@@ -202,6 +202,19 @@ children_run_session(struct master *m, struct ipc_message *msg)
 		close(fds[1]);
 }
 
+void
+children_call_steward(struct master *m, const struct ipc_message *msg)
+{
+	struct pool *pool = children_active_pool(m);
+
+	/* Nobody to do it: the descriptors are closed, and who asks notices. */
+	if (pool == NULL || pool->control_fd < 0 || msg->n_fds != 2 ||
+	    ipc_send(pool->control_fd, MSG_ADMIN, &msg->body.request,
+	    msg->tail, msg->fd, 2) != ERR_OK)
+		log_error("no pool has a worker for what users want of each "
+		    "other's accounts");
+}
+
 /* ---- deaths ---- */
 
 static const char *

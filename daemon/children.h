@@ -26,6 +26,9 @@ enum err children_start_pool(struct master *m, const struct config *cfg);
 /* The pool that serves or will; NULL: none. */
 struct pool *children_active_pool(struct master *m);
 
+/* Auth has a question for a worker with somebody's account (STEWARD). */
+void children_call_steward(struct master *m, const struct ipc_message *msg);
+
 /* Starts a session that home asks for (RUN); the descriptors stay the message's. */
 void children_run_session(struct master *m, struct ipc_message *msg);
 

@@ -41,7 +41,9 @@ struct request {
 	const char *user, *uid_text, *gid_text, *home, *mail;
 	const char *remote, *local, *session, *mechanism, *tls;
 	const char *folder;	/* only this one, by its storage name; "" the account */
+	const char *groups;
 	bool is_public;		/* nobody's: that of who owns the directory */
+	bool existing;		/* the root is not made */
 	uid_t uid;
 	gid_t gid;
 	bool relay;		/* its session is run with its own identity */
@@ -243,13 +245,20 @@ confine(int dir, const char *path, const struct request *r)
 	return fd;
 }
 
+static enum err
+open_there(const char *path, int *fd_out)
+{
+	*fd_out = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return *fd_out < 0 ? fs_err(errno) : ERR_OK;
+}
+
 /* The directory of a folder below another, with the owner's rights. */
 static enum err
 open_below(const char *path, const char *folder, bool make, int *fd_out)
 {
 	char name[256];
-	int top = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	enum err e = top < 0 ? fs_err(errno) : ERR_OK;
+	int top;
+	enum err e = open_there(path, &top);
 
 	snprintf(name, sizeof(name), ".%s", folder);
 	if (e == ERR_OK && make)
@@ -272,8 +281,9 @@ open_one(const char *path, const struct request *r, bool make, int *fd_out)
 	if (path == NULL)
 		return ERR_OK;
 	if ((e = as_user(r->uid, r->gid)) == ERR_OK)
-		e = *r->folder == '\0' ? place_open_dir(path, &dir) :
-		    open_below(path, r->folder, make, &dir);
+		e = *r->folder != '\0' ? open_below(path, r->folder, make,
+		    &dir) : r->existing && !make ? open_there(path, &dir) :
+		    place_open_dir(path, &dir);
 	as_myself();
 	if (e != ERR_OK)
 		return e;
@@ -428,11 +438,12 @@ read_request(struct request *r)
 	const char **texts[] = {
 		&r->user, &r->uid_text, &r->gid_text, &r->home, &r->mail,
 		&r->remote, &r->local, &r->session, &r->mechanism, &r->tls,
-		&r->folder,
+		&r->folder, &r->groups,
 	};
 
-	*r = (struct request){ .is_public = (message.body.request.which &
-	    IPC_PUBLIC) != 0 };
+	*r = (struct request){ 0 };
+	r->is_public = (message.body.request.which & IPC_PUBLIC) != 0;
+	r->existing = (message.body.request.which & IPC_EXISTING) != 0;
 	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
 		*texts[i] = ipc_text(&message.tail);
 }
@@ -458,14 +469,19 @@ open_account(int auth_fd)
 			    IPC_DETACHED : 0,
 		};
 		struct span name = span_of(r.user);
+		struct buf tail = { 0 };
 
+		buf_add_span(&tail, name);
+		buf_addc(&tail, '\0');
+		buf_adds(&tail, r.groups);
 		for (int i = 0; i < 3; i++)
 			if (fd[i] >= 0) {
 				account.which |= r.relay ? 0 : 1U << i;
 				given[n++] = fd[i];
 			}
-		e = name.n > 1024 ? ERR_LIMIT : ipc_send(worker, MSG_ACCOUNT,
-		    &account, name, given, n);
+		e = tail.n > 4096 ? ERR_LIMIT : ipc_send(worker, MSG_ACCOUNT,
+		    &account, buf_span(&tail), given, n);
+		buf_clear(&tail);
 		if (e != ERR_OK)
 			log_errno("cannot hand the account of user %s over",
 			    log_text(name));

@@ -243,6 +243,9 @@ handle(struct master *m, struct pool *p, struct child *c)
 	case MSG_RUN:
 		children_run_session(m, &message);
 		break;
+	case MSG_STEWARD:
+		children_call_steward(m, &message);
+		break;
 	case MSG_AUTH_TESTED:
 		control_tested(m, &message);
 		break;

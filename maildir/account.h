@@ -73,6 +73,7 @@ struct account {
 	struct account_place how;	/* as it was opened; no descriptors */
 	char *alone;		/* the only mailbox, or NULL */
 	unsigned n_folders;	/* open ones */
+	pid_t asker;		/* we act for this session: it is no other one; 0: none */
 	/* Accounts of single folders, by alone.h: those reached from here. */
 	struct account *inner, *next, *outer;
 	char *key;		/* whose, where it is not ours */

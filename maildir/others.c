@@ -11,6 +11,21 @@
 
 enum { NAMED_MAX = 3 };
 
+/* Whether it is the session that we act for, of which each account has a record. */
+static bool
+is_asker(struct db_txn *t, const struct account *acc, uint64_t session)
+{
+	struct key k = key_u64(session);
+	struct session_rec r;
+	struct span v;
+
+	if (acc->asker == 0 || db_get(t, T_SESSIONS, key_span(&k), &v) !=
+	    ERR_OK || v.n < sizeof(r))
+		return false;
+	memcpy(&r, v.p, sizeof(r));
+	return r.pid == (uint64_t)acc->asker;
+}
+
 /* "anna from 192.0.2.1 pid 77" */
 static const char *
 describe(struct db_txn *t, uint64_t session, struct arena *a)
@@ -46,7 +61,7 @@ others_meet(struct db_txn *t, const struct account *acc, uint32_t folder_id,
 	for (e = db_seek(c, key_span(&first), &k, &v);
 	    e == ERR_OK && key_get_u32_u64(k, &f, &session) && f == folder_id;
 	    e = db_next(c, &k, &v)) {
-		if (session == acc->session)
+		if (session == acc->session || is_asker(t, acc, session))
 			continue;
 		if (++o->n <= NAMED_MAX)
 			o->list = o->n == 1 ? describe(t, session, a) :

@@ -140,7 +140,7 @@ log_change(const struct admin *a, const struct row *row, uint32_t uid,
 void
 admin_run(const struct config *cfg, struct ipc_message *m, int notify_fd)
 {
-	struct admin a = { .cfg = cfg };
+	struct admin a = { .cfg = cfg, .fd = m->fd[1] };
 	const struct row *row = find(&a, m->tail);
 	int code;
 

@@ -26,6 +26,7 @@ struct admin {
 	struct account *account;
 	struct span arg[ADMIN_ARGS_MAX];
 	size_t n;
+	int fd;			/* where the answer goes */
 	struct arena arena;
 	struct buf out;		/* the answer: rows with a first row of column names,
 				 * words separated by TAB; or a sentence */

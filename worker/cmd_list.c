@@ -305,11 +305,12 @@ static void
 write_rights(struct listing *l, struct span storage)
 {
 	struct session *s = l->s;
+	struct acl_who who = rights_who(s, true);
 	struct target t = { .ns = namespace_inbox(s->cfg), .owner = SPAN(""),
 		.storage = storage };
 
 	resp_myrights(s, &t, alone_is(s->account, storage) ?
-	    rights_at(s->account->root_fd, storage, s->user, true) : ACL_ALL);
+	    rights_at(s->account->root_fd, storage, &who) : ACL_ALL);
 }
 
 static void

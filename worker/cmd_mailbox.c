@@ -8,6 +8,7 @@
 #include "worker/mailbox.h"
 #include "worker/namespace.h"
 #include "worker/policy.h"
+#include "worker/share.h"
 #include "worker/status.h"
 #include "worker/target.h"
 
@@ -17,13 +18,22 @@ is_inbox(const struct target *t)
 	return span_eq(t->storage, SPAN("INBOX"));
 }
 
-/* Nobody but the owner's processes has the directory that they would be in. */
+/* What takes the directory that the mailboxes of somebody else are in. */
 static enum err
-not_here(struct session *s)
+ask_owner(struct session *s, const struct target *t, const char *what,
+    struct span to)
 {
-	status_set(s, NULL, "Mailboxes of others are made, renamed and removed "
-	    "by them.");
-	return ERR_CANNOT;
+	struct span word[] = { span_of(what), t->storage, to };
+	struct buf answer = { 0 };
+	enum err e = ERR_CANNOT;
+
+	if (share_is_possible(s))
+		e = share_ask(s, t, word, to.p == NULL ? 2 : 3, &answer);
+	else
+		status_set(s, NULL, "Mailboxes of others are out of reach "
+		    "here.");
+	buf_clear(&answer);
+	return e;
 }
 
 enum err
@@ -42,13 +52,12 @@ cmd_create(struct session *s, struct cursor *in, bool by_uid)
 	}
 	if (bad != ERR_OK)
 		return bad;
-	if (target_is_foreign(&t))
-		return not_here(s);
 	if (is_inbox(&t))
-		return ERR_EXISTS;
-	if ((e = target_enter_parent(s, &t, ACL_CREATE)) != ERR_OK)
-		return e;
-	e = folder_create(s->account, t.storage);
+		return target_is_foreign(&t) ? ERR_CANNOT : ERR_EXISTS;
+	if (target_is_foreign(&t))
+		e = ask_owner(s, &t, "create", SPAN_NONE);
+	else if ((e = target_enter_parent(s, &t, ACL_CREATE)) == ERR_OK)
+		e = folder_create(s->account, t.storage);
 	return e == ERR_BUSY ? mailbox_in_use(s, &t) : e;
 }
 
@@ -70,12 +79,23 @@ was_selected(const struct session *s, const struct target *t, uint32_t id)
 	    (t->account->alone != NULL || s->folder->id == id);
 }
 
+static enum err
+delete(struct session *s, const struct target *t, uint32_t *id_out)
+{
+	struct policy p;
+
+	if (target_is_foreign(t))
+		return ask_owner(s, t, "delete", SPAN_NONE);
+	p = policy_for(s->cfg, t->account, t->storage);
+	return folder_delete(s->account, t->storage, policy_delete(&p),
+	    id_out);
+}
+
 enum err
 cmd_delete(struct session *s, struct cursor *in, bool by_uid)
 {
-	struct policy p;
 	struct target t;
-	uint32_t id;
+	uint32_t id = 0;
 	enum err e, bad;
 
 	(void)by_uid;
@@ -84,24 +104,32 @@ cmd_delete(struct session *s, struct cursor *in, bool by_uid)
 		return e;
 	if (bad != ERR_OK)
 		return bad;
-	if (target_is_foreign(&t))
-		return not_here(s);
 	if (is_inbox(&t)) {
 		status_set(s, NULL, "INBOX cannot be deleted.");
 		return ERR_CANNOT;
 	}
-	if ((e = target_enter(s, &t, ACL_DELETE)) == ERR_OK) {
-		p = policy_for(s->cfg, t.account, t.storage);
-		e = folder_delete(s->account, t.storage, policy_delete(&p),
-		    &id);
-	}
+	if ((e = target_enter(s, &t, ACL_DELETE)) == ERR_OK)
+		e = delete(s, &t, &id);
 	if (e == ERR_NOTFOUND)
 		return mailbox_missing(s, &t, NULL);
 	if (e == ERR_BUSY)
 		return mailbox_in_use(s, &t);
 	if (e == ERR_OK && was_selected(s, &t, id))
 		session_unselect(s);
+	/* Who waits for the last one to leave it waits for us, too. */
+	if (e == ERR_OK)
+		alone_trim(s->account);
 	return e;
+}
+
+/* Ours are in one, whatever namespaces show of it. */
+static bool
+is_same_tree(const struct config_namespace *ns, struct span owner,
+    const struct config_namespace *other, struct span other_owner)
+{
+	if (!namespace_is_foreign(ns) || !namespace_is_foreign(other))
+		return namespace_is_foreign(ns) == namespace_is_foreign(other);
+	return ns == other && span_eq(owner, other_owner);
 }
 
 /*
@@ -114,7 +142,9 @@ follow(struct session *s, const struct target *from, const struct target *to)
 	struct span name = f == NULL ? SPAN_NONE : span_of(f->name);
 	size_t n = from->storage.n;
 
-	if (f == NULL || !span_starts(name, from->storage) || is_inbox(from) ||
+	if (f == NULL || !is_same_tree(from->ns, from->owner, s->folder_ns,
+	    span_of(s->folder_owner)) ||
+	    !span_starts(name, from->storage) || is_inbox(from) ||
 	    (name.n > n && name.p[n] != '.'))
 		return;
 	f->name = arena_printf(&f->arena, "%.*s%.*s", (int)to->storage.n,
@@ -132,10 +162,23 @@ rename_how(void *ctx, struct span name)
 	    OTHERS_REFUSE : policy_rename(&p);
 }
 
+static enum err
+rename_it(struct session *s, const struct target *from,
+    const struct target *to)
+{
+	const struct others_policy policy = { rename_how, s };
+	enum err e;
+
+	if (target_is_foreign(from))
+		return ask_owner(s, from, "rename", to->storage);
+	if ((e = target_enter_parent(s, to, ACL_CREATE)) != ERR_OK)
+		return e;
+	return folder_rename(s->account, from->storage, to->storage, &policy);
+}
+
 enum err
 cmd_rename(struct session *s, struct cursor *in, bool by_uid)
 {
-	const struct others_policy policy = { rename_how, s };
 	struct target from, to;
 	enum err e, bad_from, bad_to;
 
@@ -149,17 +192,19 @@ cmd_rename(struct session *s, struct cursor *in, bool by_uid)
 		return bad_from;
 	if (bad_to != ERR_OK)
 		return ERR_CANNOT;
-	if (target_is_foreign(&from) || target_is_foreign(&to))
-		return not_here(s);
+	if (!is_same_tree(from.ns, from.owner, to.ns, to.owner)) {
+		status_set(s, NULL, "A mailbox cannot be moved to another "
+		    "owner.");
+		return ERR_CANNOT;
+	}
 	if (is_inbox(&to))
 		return ERR_EXISTS;
 	if ((e = target_enter(s, &from, is_inbox(&from) ? 0 : ACL_DELETE)) ==
-	    ERR_OK && (e = target_enter_parent(s, &to, ACL_CREATE)) == ERR_OK)
-		e = folder_rename(s->account, from.storage, to.storage,
-		    &policy);
+	    ERR_OK)
+		e = rename_it(s, &from, &to);
 	if (e == ERR_BUSY)
-		return mailbox_in_use(s, folder_is_reserved(s->account,
-		    to.storage) ? &to : &from);
+		return mailbox_in_use(s, !target_is_foreign(&to) &&
+		    folder_is_reserved(s->account, to.storage) ? &to : &from);
 	if (e == ERR_OK)
 		follow(s, &from, &to);
 	return e == ERR_NOTFOUND ? mailbox_missing(s, &from, NULL) : e;

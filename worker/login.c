@@ -266,6 +266,7 @@ logged_in(struct session *s, struct ipc_message *m)
 {
 	char client[INET6_ADDRSTRLEN];
 	const char *user = arena_cstr(&s->life, span_of(ipc_text(&m->tail)));
+	const char *groups = arena_cstr(&s->life, span_of(ipc_text(&m->tail)));
 	int fd[3];
 
 	if (!login_directories(m, fd))
@@ -278,6 +279,7 @@ logged_in(struct session *s, struct ipc_message *m)
 		    log_text(span_of(user)));
 		return give_up(s);
 	}
+	s->groups = groups;
 	s->is_detached = (m->body.request.which & IPC_DETACHED) != 0;
 	address_text(&s->remote, client, sizeof(client));
 	if (enter(s, user, client, fd) != ERR_OK)

@@ -10,6 +10,7 @@
 #include "worker/namespace.h"
 #include "worker/resp.h"
 #include "worker/session.h"
+#include "worker/share.h"
 #include "worker/status.h"
 #include "worker/target.h"
 
@@ -57,13 +58,29 @@ add_astring(const struct target *t, struct buf *out)
 	buf_clear(&name);
 }
 
+/* The name now of a mailbox of somebody else. */
+static bool
+ask_name(struct session *s, struct target *t)
+{
+	struct span word[] = { SPAN("renamed"), t->storage };
+	struct buf answer = { 0 };
+	bool known = share_is_possible(s) &&
+	    share_ask(s, t, word, 2, &answer) == ERR_OK;
+
+	if (known)
+		t->storage = arena_span(&s->command, buf_span(&answer));
+	buf_clear(&answer);
+	return known;
+}
+
 /* Where it went, to who may know (RFC 4314: l on the new name). */
 static bool
 was_renamed(struct session *s, const struct target *t, struct target *to)
 {
 	*to = *t;
 	if (target_is_foreign(t))
-		return false;
+		return ask_name(s, to) && target_enter(s, to, ACL_LOOKUP) ==
+		    ERR_OK;
 	return folder_renamed_to(s->account, t->storage, &s->command,
 	    &to->storage) == ERR_OK && mailbox_exists(s, to->storage) &&
 	    target_enter(s, to, ACL_LOOKUP) == ERR_OK;

@@ -12,6 +12,7 @@
 #include "maildir/flags.h"
 #include "maildir/folder.h"
 #include "maildir/name.h"
+#include "worker/session.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -32,9 +33,8 @@ rights_read(int dir_fd, struct buf *out)
 }
 
 static unsigned
-judge(int dir_fd, const char *user, bool owner)
+judge(int dir_fd, const struct acl_who *who)
 {
-	struct acl_who who = { span_of(user), SPAN_NONE, owner };
 	struct acl_entry *entry;
 	struct arena a = { 0 };
 	struct buf text = { 0 };
@@ -45,27 +45,34 @@ judge(int dir_fd, const char *user, bool owner)
 	if (rights_read(dir_fd, &text) != ERR_OK) {
 		log_error("a list of rights cannot be read: nobody but the "
 		    "owner is let in");
-		rights = owner ? ACL_ALL : 0;
+		rights = who->owner ? ACL_ALL : 0;
 	} else {
 		acl_read(buf_span(&text), &a, &entry, &n);
-		rights = acl_rights(entry, n, &who);
+		rights = acl_rights(entry, n, who);
 	}
-	if (owner)
+	if (who->owner)
 		rights |= RIGHTS_OF_OWNER;
 	buf_clear(&text);
 	arena_free(&a);
 	return rights;
 }
 
+struct acl_who
+rights_who(const struct session *s, bool owner)
+{
+	return (struct acl_who){ span_of(s->user),
+		s->groups == NULL ? SPAN_NONE : span_of(s->groups), owner };
+}
+
 unsigned
-rights_of(struct account *in, const char *user, bool owner)
+rights_of(struct account *in, const struct acl_who *who)
 {
 	struct stat now = { 0 };
 
 	if (fstatat(in->root_fd, LIST, &now, AT_SYMLINK_NOFOLLOW) != 0)
 		now = (struct stat){ 0 };
 	if (!in->rights_known || !fs_is_same(&now, &in->rights_was)) {
-		in->rights = judge(in->root_fd, user, owner);
+		in->rights = judge(in->root_fd, who);
 		in->rights_was = now;
 		in->rights_known = true;
 	}
@@ -73,15 +80,15 @@ rights_of(struct account *in, const char *user, bool owner)
 }
 
 unsigned
-rights_at(int root_fd, struct span storage, const char *user, bool owner)
+rights_at(int root_fd, struct span storage, const struct acl_who *who)
 {
-	unsigned rights = owner ? ACL_ALL : 0;
+	unsigned rights = who->owner ? ACL_ALL : 0;
 	char dir[256];
 	int fd;
 
 	name_to_dir(storage, dir);
 	if (fs_open_dir(root_fd, dir, &fd) == ERR_OK) {
-		rights = judge(fd, user, owner);
+		rights = judge(fd, who);
 		close(fd);
 	}
 	return rights;

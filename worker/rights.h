@@ -12,19 +12,23 @@
 
 struct account;
 struct folder;
+struct session;
 
 /* What an owner has whatever his list says: or nobody could mend it. */
 enum { RIGHTS_OF_OWNER = ACL_LOOKUP | ACL_ADMIN };
 
-/*
- * ACL_* of a user, by the folder's list as it is now: one fstatat when it did not
- * change. owner: of the account that the folder is in.
- */
-unsigned rights_of(struct account *in, const char *user, bool owner);
+/* The user of a session and his groups. owner: of the account that is entered. */
+struct acl_who rights_who(const struct session *s, bool owner);
 
-/* The same of a mailbox by its directory, which need not be open: for LIST. */
-unsigned rights_at(int root_fd, struct span storage, const char *user,
-    bool owner);
+/* ACL_*, by the folder's list as it is now: one fstatat when it did not change. */
+unsigned rights_of(struct account *in, const struct acl_who *who);
+
+/*
+ * The same of a mailbox by its directory, which need not be open: for LIST. storage "":
+ * the root.
+ */
+unsigned rights_at(int root_fd, struct span storage,
+    const struct acl_who *who);
 
 /* The text of the list; empty where there is none. Errors: ERR_IO, ERR_LIMIT. */
 enum err rights_read(int dir_fd, struct buf *out);

@@ -41,6 +41,7 @@ struct session {
 
 	/* who it is */
 	char *user;			/* NULL before login */
+	const char *groups;		/* "staff,sales", for lists of rights; NULL: none */
 	char session_id[20];		/* for log lines */
 	struct sockaddr_storage remote, local;
 	bool tls_from_start;		/* imaps */

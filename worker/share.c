@@ -2,6 +2,7 @@
 #include "worker/share.h"
 
 #include "common/buf.h"
+#include "common/clock.h"
 #include "common/ipc.h"
 #include "common/log.h"
 #include "worker/login.h"
@@ -9,9 +10,12 @@
 #include "worker/session.h"
 #include "worker/target.h"
 
+#include <errno.h>
 #include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
-enum { ANSWER_MS = 20000 };
+enum { ANSWER_MS = 20000, STEWARD_MS = 60000, ANSWER_MAX = 8 << 20 };
 
 bool
 share_is_possible(const struct session *s)
@@ -62,5 +66,84 @@ share_open(struct session *s, const struct target *t, int fd[3])
 	m = ipc_message_new();
 	e = await(s, m, fd);
 	ipc_message_free(&m);
+	return e;
+}
+
+/* ---- stewards ---- */
+
+/* All that comes until the other end is closed. */
+static enum err
+read_answer(int fd, struct buf *out)
+{
+	uint64_t end_ms = clock_mono_ms() + STEWARD_MS, now;
+	char piece[4096];
+	ssize_t n;
+
+	while ((now = clock_mono_ms()) < end_ms) {
+		struct pollfd p = { fd, POLLIN, 0 };
+
+		if (poll(&p, 1, (int)(end_ms - now)) <= 0)
+			continue;
+		n = recv(fd, piece, sizeof(piece), MSG_DONTWAIT);
+		if (n == 0)
+			return ERR_OK;
+		if (n < 0 && errno != EAGAIN && errno != EINTR)
+			break;
+		if (n > 0 && out->n + (size_t)n > ANSWER_MAX)
+			return ERR_LIMIT;
+		if (n > 0)
+			buf_add(out, piece, (size_t)n);
+	}
+	return ERR_UNAVAIL;
+}
+
+/* "+", a line with an enum err, then text; or "-" and an exit code (admin.h). */
+static enum err
+take_answer(struct span text, struct buf *answer_out)
+{
+	struct span line = span_cut(&text, '\n');
+	uint64_t number;
+
+	if (span_eq(line, SPAN("-67")))
+		return ERR_NOTFOUND;
+	if (span_eq(line, SPAN("+")) &&
+	    span_to_u64(span_cut(&text, '\n'), ERR_IO, &number)) {
+		buf_add_span(answer_out, text);
+		return (enum err)number;
+	}
+	log_error("no answer about the account of somebody else: the log of "
+	    "auth, home or the pool says why");
+	return ERR_UNAVAIL;
+}
+
+enum err
+share_ask(struct session *s, const struct target *t, const struct span *word,
+    size_t n, struct buf *answer_out)
+{
+	struct ipc_request r = { .which = namespace_number(s->cfg, t->ns) };
+	struct buf tail = { 0 }, text = { 0 };
+	int pair[2];
+	enum err e;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
+		log_errno("cannot make a pair of sockets");
+		return ERR_UNAVAIL;
+	}
+	buf_add_span(&tail, t->owner);
+	buf_addc(&tail, '\0');
+	for (size_t i = 0; i < n; i++) {
+		buf_add_span(&tail, word[i]);
+		buf_addc(&tail, '\0');
+	}
+	e = tail.n > 2048 ? ERR_CANNOT : ipc_send(s->auth_fd, MSG_ASK_OWNER,
+	    &r, buf_span(&tail), &pair[1], 1);
+	close(pair[1]);
+	if (e == ERR_IO)
+		e = ERR_UNAVAIL;
+	if (e == ERR_OK && (e = read_answer(pair[0], &text)) == ERR_OK)
+		e = take_answer(buf_span(&text), answer_out);
+	close(pair[0]);
+	buf_clear(&tail);
+	buf_clear(&text);
 	return e;
 }

@@ -5,7 +5,9 @@
 #include <stdbool.h>
 
 #include "common/err.h"
+#include "common/span.h"
 
+struct buf;
 struct session;
 struct target;
 
@@ -21,5 +23,13 @@ bool share_is_possible(const struct session *s);
  * user, folder or right; ERR_UNAVAIL (logged).
  */
 enum err share_open(struct session *s, const struct target *t, int fd[3]);
+
+/*
+ * Has something done by a worker that is handed the account of t's owner: words as in
+ * steward.h. *answer_out: what follows the result; the caller's, also after an error.
+ * Errors: what the steward says; ERR_NOTFOUND no such user; ERR_UNAVAIL (logged)
+ */
+enum err share_ask(struct session *s, const struct target *t,
+    const struct span *word, size_t n, struct buf *answer_out);
 
 #endif

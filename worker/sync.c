@@ -120,11 +120,12 @@ bool
 sync_rights(struct session *s)
 {
 	struct folder *f = s->folder;
+	struct acl_who who;
 
 	if (f == NULL || f->acc->alone == NULL)
 		return true;
-	s->folder_rights = rights_of(f->acc, s->user,
-	    !namespace_is_foreign(s->folder_ns));
+	who = rights_who(s, !namespace_is_foreign(s->folder_ns));
+	s->folder_rights = rights_of(f->acc, &who);
 	if ((s->folder_rights & ACL_READ) == 0) {
 		/* Without the right to read there is no such mailbox for us. */
 		log_info("Mailbox %s: the right to read it was taken away",

@@ -60,6 +60,7 @@ enum err
 target_enter(struct session *s, struct target *t, unsigned need)
 {
 	bool foreign = target_is_foreign(t);
+	struct acl_who who = rights_who(s, !foreign);
 	enum err e;
 
 	t->rights = ACL_ALL;
@@ -70,7 +71,7 @@ target_enter(struct session *s, struct target *t, unsigned need)
 	    alone_get(s->account, t->storage, &t->account);
 	if (e != ERR_OK)
 		return e;
-	t->rights = rights_of(t->account, s->user, !foreign);
+	t->rights = rights_of(t->account, &who);
 	if ((t->rights & ACL_LOOKUP) == 0)
 		return ERR_NOTFOUND;
 	return (t->rights & need) == need ? ERR_OK : ERR_PERM;

@@ -9,7 +9,7 @@ import server as servers
 from imap import Closed, Imap, Late
 
 ORDINARY = 61234
-SYSTEM = {"anna": 61001, "bert": 61002}
+SYSTEM = {"anna": 61001, "bert": 61002, "carl": 61003}
 
 PASSWD_FILE = """
 passdb {

@@ -185,7 +185,8 @@ def test_delete_and_rename_meet_the_other(team):
     a.ok("SELECT New")
     assert rb"\Seen" in b"".join(a.ok("FETCH 1 FLAGS"))
     c = d.client("bert")
-    assert "NONEXISTENT" in refused(c, f"SELECT {TEAM}")
+    assert f"NEWNAME {TEAM} shared/anna/New" in refused(c, f"SELECT {TEAM}")
+    assert "NEWNAME" not in refused(d.client("carl"), f"SELECT {TEAM}")
     c.ok("SELECT shared/anna/New")
     a.ok("DELETE New")
     for who in (b, c):
@@ -194,6 +195,65 @@ def test_delete_and_rename_meet_the_other(team):
             who.ok("NOOP")
     a.ok("CREATE New")
     assert b"MESSAGES 0" in a.ok("STATUS New (MESSAGES)")[0]
+
+
+def test_another_makes_renames_and_deletes_mailboxes(team):
+    """RFC 4314 4: k on what is above, x on the mailbox."""
+    d, a, b = team
+    for command in (f"CREATE {TEAM}/Sub", f"DELETE {TEAM}",
+                    f"RENAME {TEAM} {TEAM}/Sub", "CREATE shared/anna/Top"):
+        assert "NOPERM" in refused(b, command)
+    assert "NONEXISTENT" in refused(d.client("carl"), f"CREATE {TEAM}/Sub")
+    for name in ("shared/nobody/x", "shared/anna/nowhere/x"):
+        assert "NONEXISTENT" in refused(b, f"CREATE {name}")
+    assert not (pathlib.Path(d.dir) / "mail/nobody").exists()
+    a.ok("SETACL Team bert +ikx")
+    b.ok(f"CREATE {TEAM}/Sub")
+    assert "ALREADYEXISTS" in refused(b, f"CREATE {TEAM}/Sub")
+    assert a.ok("GETACL Team/Sub")[0].endswith(b"bert lrsikxte")
+    append(b, f"{TEAM}/Sub", 2)
+    b.ok(f"SELECT {TEAM}/Sub")
+    a.ok("SELECT Team/Sub")
+    b.ok(f"RENAME {TEAM}/Sub {TEAM}/New")
+    assert b"2" in b"".join(b.ok("UID SEARCH ALL"))
+    assert rb"\Recent" not in b"".join(a.ok("FETCH 1 UID"))
+    assert "CANNOT" in refused(b, f"RENAME {TEAM}/New Mine")
+    assert "CANNOT" in refused(b, f"RENAME {TEAM}/New shared/carl/New")
+    b.ok(f"DELETE {TEAM}/New")
+    assert "BAD" in str(pytest.raises(Refused, b.ok, "FETCH 1 UID").value)
+    with pytest.raises((Closed, Refused)):
+        a.ok("NOOP")
+        a.ok("NOOP")
+    assert "imap(bert): in the account of anna: Info: Mailbox deleted: " \
+        "Team.New" in d.log()
+
+
+def test_uidvalidity_is_never_used_again_whoever_comes_first(team):
+    d, a, b = team
+    a.ok("SETACL Team bert +kx")
+    seen = []
+    for _ in range(4):
+        b.ok(f"CREATE {TEAM}/Sub")
+        seen += [line for line in b.ok(f"STATUS {TEAM}/Sub (UIDVALIDITY)")]
+        b.ok(f"DELETE {TEAM}/Sub")
+    assert len(set(seen)) == 4
+
+
+def test_what_a_session_does_itself_is_in_its_way_no_more(daemon):
+    d = serve(daemon, "multiaccess_delete = refuse\n"
+              "multiaccess_rename = refuse\n")
+    a = d.client("anna")
+    a.ok("CREATE Team")
+    a.ok("SETACL Team bert lrkx")
+    b, c = d.client("bert"), d.client("bert")
+    b.ok(f"CREATE {TEAM}/Sub")
+    b.ok(f"SELECT {TEAM}/Sub")
+    c.ok(f"SELECT {TEAM}/Sub")
+    assert "INUSE" in refused(b, f"RENAME {TEAM}/Sub {TEAM}/New")
+    assert "INUSE" in refused(b, f"DELETE {TEAM}/Sub")
+    c.ok("CLOSE")
+    b.ok(f"RENAME {TEAM}/Sub {TEAM}/New")
+    b.ok(f"DELETE {TEAM}/New")
 
 
 def test_the_owner_is_refused_while_another_is_in_it(daemon):
@@ -277,5 +337,13 @@ def test_public_mailboxes(shared):
     assert b"MESSAGES 2" in a.ok("STATUS Public/News (MESSAGES)")[0]
     for command in ("CREATE Public/x", "DELETE Public/News",
                     "RENAME Public/News Public/x"):
-        assert "CANNOT" in refused(a, command)
+        assert "NOPERM" in refused(a, command)
+    # The root's own list says who makes mailboxes at the top.
+    (root / "dovecot-acl").write_text("user=anna lrkxa\n")
+    os.chown(root / "dovecot-acl", owner, owner)
+    a.ok("CREATE Public/x")
+    assert "NONEXISTENT" in refused(b, "SELECT Public/x")
+    assert "NOPERM" in refused(b, "CREATE Public/y")
+    a.ok("RENAME Public/x Public/z")
+    a.ok("DELETE Public/z")
     assert {p.stat().st_uid for p in root.rglob("*")} == {owner}
