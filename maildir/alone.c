@@ -252,7 +252,7 @@ alone_add(struct account *acc, struct span key, struct span name, int fd[3],
     struct account **out)
 {
 	struct stat st, ours;
-	struct account *in;
+	struct account *in = NULL;
 	enum err e = fstat(fd[0], &st) == 0 ? ERR_OK : fs_err(errno);
 
 	*out = NULL;
