@@ -310,7 +310,28 @@ static void
 apply_plugin(struct cfg_state *st, struct cfg_node *section)
 {
 	for (struct cfg_node *n = section->first; n != NULL; n = n->next)
-		cfg_ignore(st, n, SCOPE_PLUGIN);
+		if (!n->is_section && strcmp(n->key, "acl_shared_dict") == 0)
+			apply_setting(st, n);
+		else
+			cfg_ignore(st, n, SCOPE_PLUGIN);
+}
+
+/* 2.4: "acl_sharing_map { dict file { path = /PATH } }" */
+static void
+apply_sharing(struct cfg_state *st, struct cfg_node *section)
+{
+	size_t row = row_of(&st->cfg->acl_shared_dict, st->cfg);
+	struct cfg_node *dict = section->first, *n;
+	const char *path;
+
+	while (dict != NULL && (!dict->is_section ||
+	    strcmp(dict->key, "dict") != 0))
+		dict = dict->next;
+	for (n = dict == NULL ? NULL : dict->first; n != NULL; n = n->next)
+		if (!n->is_section && strcmp(n->key, "path") == 0 &&
+		    (path = cfg_value(st, n)) != NULL)
+			set_row(st, n, row, arena_printf(st->arena, "%s:%s",
+			    dict->raw, path));
 }
 
 /* "protocol imap", "protocol !pop3": those that are ours. */
@@ -344,6 +365,8 @@ apply_section(struct cfg_state *st, struct cfg_node *n)
 		cfg_apply_service(st, n);
 	else if (strcmp(n->key, "plugin") == 0)
 		apply_plugin(st, n);
+	else if (strcmp(n->key, "acl_sharing_map") == 0)
+		apply_sharing(st, n);
 	else if (strcmp(n->key, "protocol") != 0 &&
 	    strcmp(n->key, "group") != 0)
 		cfg_ignore(st, n, SCOPE_TOP);
@@ -486,6 +509,23 @@ check_mail(struct cfg_state *st)
 }
 
 static void
+check_sharing(struct cfg_state *st)
+{
+	struct config *cfg = st->cfg;
+	const struct cfg_node *at = st->set_at[row_of(&cfg->acl_shared_dict,
+	    cfg)];
+
+	if (*cfg->acl_shared_dict == '\0' ||
+	    strncmp(cfg->acl_shared_dict, "file:/", 6) == 0)
+		return;
+	cfg_problem(st, at, CFG_NOTE, "acl_shared_dict = %s is ignored: Loft "
+	    "reads and writes file:PATH only; without it LIST shows mailboxes "
+	    "of others where they are named or subscribed",
+	    log_text(span_of(cfg->acl_shared_dict)));
+	cfg->acl_shared_dict = "";
+}
+
+static void
 check_rest(struct cfg_state *st)
 {
 	struct config *cfg = st->cfg;
@@ -523,5 +563,6 @@ cfg_apply(struct cfg_state *st)
 	}
 	check_mail(st);
 	check_tls(st);
+	check_sharing(st);
 	check_rest(st);
 }

@@ -306,6 +306,12 @@ hear_worker(struct attempt *t)
 	} else if (e == ERR_OK && message.kind == MSG_ASK_OWNER &&
 	    t->phase == PHASE_SESSION) {
 		auth_ask_owner(t, &message);
+	} else if (e == ERR_OK && message.kind == MSG_SHARERS &&
+	    t->phase == PHASE_SESSION) {
+		auth_tell_sharers(t);
+	} else if (e == ERR_OK && message.kind == MSG_SHARES &&
+	    t->phase == PHASE_SESSION) {
+		auth_note_sharer(t, &message);
 	} else if (e != ERR_BUSY) {
 		if (e == ERR_OK)
 			log_error("worker %ld asks out of turn",

@@ -69,6 +69,12 @@ void auth_share(struct attempt *t, struct ipc_message *m);
 void auth_ask_owner(struct attempt *session, struct ipc_message *m);
 void auth_refuse_asker(struct attempt *t);
 
+/* Answers SHARERS: who shares with the user of a session. */
+void auth_tell_sharers(struct attempt *session);
+
+/* Puts down that he shares with somebody (SHARES), where it is not known yet. */
+void auth_note_sharer(struct attempt *session, struct ipc_message *m);
+
 /*
  * The account was found: whether t->asker may see t->folder, or calls the steward.
  * request: as home is asked for the account. Errors: ERR_NOTFOUND he may not;
@@ -82,7 +88,10 @@ enum err auth_admit(struct attempt *t, struct span request);
 enum err auth_open_list(const struct attempt *t, struct span request,
     int *fd_out);
 
-/* Asks home for a passwd-file (auth_open_fn). */
+/* Has home write an entry of acl_shared_dict. */
+void auth_write_sharing(struct span key);
+
+/* Asks home for a passwd-file (auth_open_fn), or that of acl_shared_dict. */
 enum err auth_open_passwd(const char *path, const char *user, int *fd_out);
 
 /* Hands a user whose password was right to home. */

@@ -218,7 +218,7 @@ auth_open_passwd(const char *path, const char *user, int *fd_out)
 		e = await_file(MSG_OPEN_PASSWD, none, buf_span(&tail), fd_out);
 	buf_clear(&tail);
 	if (e == ERR_UNAVAIL)
-		log_error("home does not open the passwd-file %s", path);
+		log_error("home does not open the file %s", path);
 	return e;
 }
 
@@ -230,6 +230,16 @@ auth_open_list(const struct attempt *t, struct span request, int *fd_out)
 	*fd_out = -1;
 	return request.n > 16384 ? ERR_LIMIT :
 	    await_file(MSG_OPEN_LIST, r, request, fd_out);
+}
+
+void
+auth_write_sharing(struct span key)
+{
+	struct ipc_request none = { 0 };
+
+	if (ask_home(MSG_SHARES, &none, key, NULL) != ERR_OK)
+		log_error("home does not answer: %s is not written to "
+		    "acl_shared_dict", log_text(key));
 }
 
 void

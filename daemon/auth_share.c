@@ -8,6 +8,7 @@
 #include "common/fsutil.h"
 #include "common/handover.h"
 #include "common/log.h"
+#include "daemon/sharing.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -157,4 +158,65 @@ enum err
 auth_admit(struct attempt *t, struct span request)
 {
 	return t->words.p != NULL ? call_steward(t) : may_enter(t, request);
+}
+
+/* ---- who shares with whom ---- */
+
+static const char *
+sharing_path(void)
+{
+	return *auth_cfg->acl_shared_dict == '\0' ? NULL :
+	    auth_cfg->acl_shared_dict + strlen("file:");
+}
+
+/* The file's text; empty where there is none. */
+static enum err
+read_sharing(const char *user, struct buf *out)
+{
+	const char *path = sharing_path();
+	int fd = -1;
+	enum err e;
+
+	if (path == NULL)
+		return ERR_OK;
+	if ((e = auth_open_passwd(path, user, &fd)) == ERR_OK)
+		e = fs_read_fd(fd, SHARING_FILE_MAX, out);
+	if (fd >= 0)
+		close(fd);
+	if (e == ERR_LIMIT)
+		log_error("acl_shared_dict: %s is larger than %d bytes; what "
+		    "others share is not listed", path, SHARING_FILE_MAX);
+	return e == ERR_NOTFOUND ? ERR_OK : e;
+}
+
+void
+auth_tell_sharers(struct attempt *session)
+{
+	struct span user = span_of(session->name);
+	struct ipc_request r = { 0 };
+	struct buf text = { 0 }, names = { 0 };
+
+	r.result = (uint32_t)read_sharing(session->name, &text);
+	if (r.result == ERR_OK && !sharing_owners(buf_span(&text), user,
+	    span_of(session->member_of), &names))
+		log_warn("acl_shared_dict: more users share with user %s than "
+		    "are listed", log_text(user));
+	if (ipc_send(session->fd, MSG_SHARERS, &r, buf_span(&names), NULL,
+	    0) != ERR_OK)
+		log_debug("who asked does not hear");
+	buf_clear(&text);
+	buf_clear(&names);
+}
+
+void
+auth_note_sharer(struct attempt *session, struct ipc_message *m)
+{
+	struct buf text = { 0 }, key = { 0 };
+
+	if (sharing_path() != NULL && sharing_key(span_of(session->name),
+	    m->tail, &key) && read_sharing(session->name, &text) == ERR_OK &&
+	    !sharing_has(buf_span(&text), buf_span(&key)))
+		auth_write_sharing(buf_span(&key));
+	buf_clear(&text);
+	buf_clear(&key);
 }

@@ -19,6 +19,7 @@
 #include "common/privs.h"
 #include "common/sandbox.h"
 #include "daemon/role.h"
+#include "daemon/sharing.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -532,13 +533,23 @@ open_list(int auth_fd)
 	arena_free(&a);
 }
 
-/* Whether the configuration names this file for this user. */
+/* Where it is written down who shares with whom; NULL: nowhere. */
+static const char *
+sharing_path(void)
+{
+	return *cfg->acl_shared_dict == '\0' ? NULL :
+	    cfg->acl_shared_dict + strlen("file:");
+}
+
+/* Whether the configuration names this file for this user, or for all. */
 static bool
-is_passwd_file(const char *path, const char *user, struct arena *a)
+is_for_auth(const char *path, const char *user, struct arena *a)
 {
 	struct config_vars vars = { .user = user, .service = "imap" };
-	const char *named;
+	const char *named = sharing_path();
 
+	if (named != NULL && strcmp(path, named) == 0)
+		return true;
 	for (const struct config_passdb *p = cfg->passdb; p != NULL;
 	    p = p->next)
 		if (p->path != NULL && config_expand(p->path, &vars, a,
@@ -562,16 +573,53 @@ open_passwd(int auth_fd)
 	int fd = -1;
 
 	answer.result = ERR_OK;
-	if (!is_passwd_file(path, user, &a)) {
+	if (!is_for_auth(path, user, &a)) {
 		log_error("auth asks for %s, which is no passwd-file of the "
 		    "configuration", log_text(span_of(path)));
 		answer.result = ERR_PERM;
 	} else if ((fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK |
 	    O_NOCTTY)) < 0) {
 		answer.result = (uint32_t)fs_err(errno);
-		log_errno("cannot open the passwd-file %s", path);
+		if (errno != ENOENT || sharing_path() == NULL ||
+		    strcmp(path, sharing_path()) != 0)
+			log_errno("cannot open the passwd-file %s", path);
 	}
 	send_file(auth_fd, &answer, fd);
+	arena_free(&a);
+}
+
+/*
+ * An entry at the end of the file of acl_shared_dict, in one write. What is made
+ * belongs to who owns the directory.
+ */
+static void
+write_sharing(struct span key)
+{
+	const char *path = sharing_path();
+	struct buf entry = { 0 };
+	struct arena a = { 0 };
+	struct stat st;
+	char *slash;
+	char *dir;
+	int fd = -1;
+
+	if (path == NULL || !sharing_is_key(key))
+		return;
+	dir = arena_cstr(&a, span_of(path));
+	if ((slash = strrchr(dir, '/')) != NULL)
+		slash[slash == dir] = '\0';
+	if (stat(dir, &st) == 0 && as_user(st.st_uid, st.st_gid) == ERR_OK)
+		fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC |
+		    O_NOFOLLOW | O_NONBLOCK, 0660);
+	as_myself();
+	buf_add_span(&entry, key);
+	buf_adds(&entry, "\n1\n");
+	if (fd < 0 || fs_write(fd, entry.p, entry.n) != ERR_OK)
+		log_errno("acl_shared_dict: cannot write %s; what is shared is "
+		    "not listed for others", path);
+	if (fd >= 0)
+		close(fd);
+	buf_clear(&entry);
 	arena_free(&a);
 }
 
@@ -628,6 +676,8 @@ hear_auth(int fd)
 		open_passwd(fd);
 	else if (message.kind == MSG_OPEN_LIST)
 		open_list(fd);
+	else if (message.kind == MSG_SHARES)
+		write_sharing(message.tail);
 	ipc_close_fds(&message);
 	return true;
 }

@@ -13,6 +13,7 @@
 #include "worker/mailbox.h"
 #include "worker/resp.h"
 #include "worker/rights.h"
+#include "worker/share.h"
 #include "worker/status.h"
 #include "worker/target.h"
 
@@ -165,6 +166,9 @@ change(struct session *s, struct acl_command *c, char how, unsigned rights)
 	e = rights_change(dir_fd, c->id, c->negative, how, rights,
 	    s->account->sync);
 	fs_close(&dir_fd);
+	if (e == ERR_OK && how != '-' && how != 'x' && !c->negative &&
+	    (rights & ACL_LOOKUP) != 0 && !target_is_foreign(&c->t))
+		share_note(s, c->id);
 	if (e == ERR_OK)
 		log_info("Rights changed: mailbox %s, %s%s",
 		    log_text(c->t.storage), c->negative ? "-" : "",

@@ -10,7 +10,7 @@
 #include "maildir/name.h"
 #include "maildir/subs.h"
 #include "worker/commands.h"
-#include "worker/list_options.h"
+#include "worker/list.h"
 #include "worker/namespace.h"
 #include "worker/resp.h"
 #include "worker/rights.h"
@@ -22,37 +22,14 @@
 
 enum { TOLD_MAX = 1 << 16 };	/* bytes of names a session remembers */
 
-/* A name with selected names below it (RFC 5258 3.5). */
-struct parent {
-	struct span name;
-	bool hidden;		/* one of those is not shown itself */
-};
-
-/* One LIST or LSUB, and what it works with. */
-struct listing {
-	struct session *s;
-	struct list_options o;
-	char sep;
-	bool subscriptions_read;
-	struct span *subscribed;	/* sorted */
-	size_t n_subscribed;
-	struct folder_entry *entry;
-	size_t n_entries;
-	struct parent *parent;		/* RECURSIVEMATCH; sorted by name */
-	size_t n_parents;
-	struct folder_rename *rename;	/* extended; sorted by the new name */
-	size_t n_renames;
-	struct buf name;	/* the client's name of the entry at hand */
-};
-
 static int
 compare(const void *a, const void *b)
 {
 	return span_cmp(*(const struct span *)a, *(const struct span *)b);
 }
 
-static enum err
-read_subscriptions(struct listing *l)
+enum err
+list_read_subscriptions(struct listing *l)
 {
 	enum err e;
 	size_t n = 0;
@@ -73,22 +50,22 @@ read_subscriptions(struct listing *l)
 	return ERR_OK;
 }
 
-static bool
-is_subscribed(const struct listing *l, struct span storage)
+bool
+list_is_subscribed(const struct listing *l, struct span storage)
 {
 	return l->n_subscribed > 0 && bsearch(&storage, l->subscribed,
 	    l->n_subscribed, sizeof(struct span), compare) != NULL;
 }
 
-static bool
-matches(const struct listing *l, struct span name)
+bool
+list_matches(const struct listing *l, struct span name)
 {
 	return list_options_match(&l->o, name, l->sep);
 }
 
 /* The client's name for a storage name, good until the next call. */
-static struct span
-client_name(struct listing *l, struct span storage)
+struct span
+list_client_name(struct listing *l, struct span storage)
 {
 	buf_reset(&l->name);
 	if (!namespace_from_subscribed(l->s->cfg, storage, &l->name))
@@ -105,8 +82,8 @@ write_name(struct session *s, const char *word, const char *attributes,
 	resp_astring(s, name);
 }
 
-static void
-write_entry(struct session *s, const char *word, const char *attributes,
+void
+list_write(struct session *s, const char *word, const char *attributes,
     char sep, struct span name)
 {
 	write_name(s, word, attributes, sep, name);
@@ -121,7 +98,7 @@ is_selected(const struct listing *l, struct span storage, const char *special,
 {
 	if (l->o.only_special && (*special == '\0' || !exists))
 		return false;
-	return !l->o.only_subscribed || is_subscribed(l, storage);
+	return !l->o.only_subscribed || list_is_subscribed(l, storage);
 }
 
 /* Whether the INBOX of this namespace is the parent of all others ("INBOX."). */
@@ -137,7 +114,7 @@ is_below_inbox(const struct config_namespace *ns)
 static size_t
 add_parents(struct listing *l, struct span storage, struct parent *to)
 {
-	bool hidden = !matches(l, client_name(l, storage));
+	bool hidden = !list_matches(l, list_client_name(l, storage));
 	size_t n = 0;
 
 	for (size_t i = 1; i < storage.n; i++) {
@@ -244,7 +221,8 @@ write_extended(struct listing *l, const char *attributes, struct span storage,
 	const struct folder_rename *old = old_name(l, storage);
 	const char *gap = " (";
 
-	write_name(l->s, "LIST", attributes, l->sep, client_name(l, storage));
+	write_name(l->s, "LIST", attributes, l->sep,
+	    list_client_name(l, storage));
 	if (parent != NULL) {
 		resp_f(l->s, "%s\"CHILDINFO\" (%s%s%s)", gap,
 		    l->o.only_subscribed ? "\"SUBSCRIBED\"" : "",
@@ -254,7 +232,7 @@ write_extended(struct listing *l, const char *attributes, struct span storage,
 	}
 	if (old != NULL) {
 		resp_f(l->s, "%s\"OLDNAME\" (", gap);
-		resp_astring(l->s, client_name(l, old->from));
+		resp_astring(l->s, list_client_name(l, old->from));
 		resp_put(l->s, ")");
 	}
 	resp_put(l->s, parent != NULL || old != NULL ? ")\r\n" : "\r\n");
@@ -271,11 +249,11 @@ write_root(struct listing *l, const char *word, struct span reference)
 
 	if (prefix.n > 0 && span_starts(reference, prefix))
 		root = prefix;
-	write_entry(l->s, word, "\\Noselect", l->sep, root);
+	list_write(l->s, word, "\\Noselect", l->sep, root);
 }
 
-static void
-add_attribute(struct buf *b, const char *attribute)
+void
+list_attribute(struct buf *b, const char *attribute)
 {
 	if (b->n > 0)
 		buf_addc(b, ' ');
@@ -288,17 +266,17 @@ add_attributes(const struct listing *l, const struct folder_entry *entry,
     bool has_children, const char *special, struct buf *b)
 {
 	if (!entry->exists)
-		add_attribute(b, l->o.extended ? "\\NonExistent" :
+		list_attribute(b, l->o.extended ? "\\NonExistent" :
 		    "\\Noselect");
-	add_attribute(b, has_children ? "\\HasChildren" :
+	list_attribute(b, has_children ? "\\HasChildren" :
 	    "\\HasNoChildren");
 	if (entry->exists)
-		add_attribute(b, entry->has_new ? "\\Marked" : "\\UnMarked");
+		list_attribute(b, entry->has_new ? "\\Marked" : "\\UnMarked");
 	if ((l->o.only_subscribed || l->o.tell_subscribed) &&
-	    is_subscribed(l, entry->name))
-		add_attribute(b, "\\Subscribed");
+	    list_is_subscribed(l, entry->name))
+		list_attribute(b, "\\Subscribed");
 	if (*special != '\0')
-		add_attribute(b, special);
+		list_attribute(b, special);
 }
 
 static void
@@ -325,7 +303,7 @@ list_entry(struct listing *l, const struct folder_entry *entry)
 	if (!is_selected(l, entry->name, special, entry->exists) &&
 	    (parent == NULL || !parent->hidden))
 		return;
-	if (!matches(l, client_name(l, entry->name)))
+	if (!list_matches(l, list_client_name(l, entry->name)))
 		return;
 	if (is_below_inbox(ns) && span_eq(entry->name, SPAN("INBOX")))
 		has_children = l->n_entries > 1;
@@ -348,8 +326,8 @@ list_prefix(struct listing *l, bool empty)
 	for (size_t i = 0; i < prefix.n; i++) {
 		struct span level = { prefix.p, i };
 
-		if (prefix.p[i] == l->sep && matches(l, level))
-			write_entry(l->s, "LIST", empty ?
+		if (prefix.p[i] == l->sep && list_matches(l, level))
+			list_write(l->s, "LIST", empty ?
 			    "\\Noselect \\HasNoChildren" :
 			    "\\Noselect \\HasChildren", l->sep, level);
 	}
@@ -379,86 +357,18 @@ list_gone(struct listing *l)
 		struct span name = l->subscribed[i];
 
 		if (!is_entry(there, n, name) &&
-		    matches(l, client_name(l, name)))
+		    list_matches(l, list_client_name(l, name)))
 			write_extended(l, "\\NonExistent \\Subscribed", name,
 			    as_parent(l, name));
 	}
 	for (size_t i = 0; i < l->n_parents; i++) {
 		const struct parent *p = &l->parent[i];
 
-		if (p->hidden && !is_subscribed(l, p->name) &&
+		if (p->hidden && !list_is_subscribed(l, p->name) &&
 		    !is_entry(there, n, p->name) &&
-		    matches(l, client_name(l, p->name)))
+		    list_matches(l, list_client_name(l, p->name)))
 			write_extended(l, "\\NonExistent", p->name, p);
 	}
-}
-
-/* ---- mailboxes of others ---- */
-
-/*
- * One that is subscribed, or asked for by its name: all that somebody may see nobody
- * knows. False: it is not there, or not for us to see.
- */
-static bool
-list_foreign(struct listing *l, struct span name, bool subscribed)
-{
-	struct session *s = l->s;
-	struct buf attributes = { 0 };
-	struct target t = { 0 };
-
-	if (!matches(l, name) || l->o.only_special ||
-	    (l->o.only_subscribed && !subscribed) ||
-	    namespace_find(s->cfg, name, &s->command, &t.ns, &t.owner,
-	    &t.storage) != ERR_OK || !target_is_foreign(&t) ||
-	    target_enter(s, &t, ACL_LOOKUP) != ERR_OK)
-		return false;
-	add_attribute(&attributes, "\\HasNoChildren");
-	if (subscribed && (l->o.only_subscribed || l->o.tell_subscribed))
-		add_attribute(&attributes, "\\Subscribed");
-	write_entry(s, "LIST", buf_cstr(&attributes), l->sep, name);
-	if (l->o.tell_rights)
-		resp_myrights(s, &t, t.rights);
-	buf_clear(&attributes);
-	return true;
-}
-
-static bool
-is_pattern(struct span name)
-{
-	return span_find(name, '*') < name.n || span_find(name, '%') < name.n;
-}
-
-static void
-list_others(struct listing *l)
-{
-	struct arena *a = &l->s->command;
-	struct span *mine, *shown, name;
-	size_t n = 0, n_shown = 0;
-
-	if (!share_is_possible(l->s) || read_subscriptions(l) != ERR_OK)
-		return;
-	mine = arena_array(a, l->n_subscribed + 1, sizeof(*mine));
-	shown = arena_array(a, l->n_subscribed + 1, sizeof(*shown));
-	for (size_t i = 0; i < l->n_subscribed; i++) {
-		name = arena_span(a, client_name(l, l->subscribed[i]));
-		if (namespace_is_subscribed(l->s->cfg, l->subscribed[i]) &&
-		    list_foreign(l, name, true))
-			shown[n_shown++] = name;
-		else
-			mine[n++] = l->subscribed[i];
-	}
-	for (size_t i = 0; i < l->o.n_patterns; i++) {
-		size_t k = 0;
-
-		name = l->o.pattern[i];
-		while (k < n_shown && !span_eq(shown[k], name))
-			k++;
-		if (k == n_shown && !is_pattern(name) && name.n > 0)
-			(void)list_foreign(l, name, false);
-	}
-	/* What was shown is not gone. */
-	l->subscribed = mine;
-	l->n_subscribed = n;
 }
 
 static enum err
@@ -467,7 +377,7 @@ list_all(struct listing *l)
 	enum err e;
 
 	if ((l->o.only_subscribed || l->o.tell_subscribed) &&
-	    (e = read_subscriptions(l)) != ERR_OK)
+	    (e = list_read_subscriptions(l)) != ERR_OK)
 		return e;
 	if ((e = folder_list(l->s->account, &l->s->command, &l->entry,
 	    &l->n_entries)) != ERR_OK)
@@ -480,10 +390,10 @@ list_all(struct listing *l)
 	for (size_t i = 0; i < l->n_entries; i++)
 		list_entry(l, &l->entry[i]);
 	list_prefix(l, l->n_entries <= 1);
-	list_others(l);
+	e = list_others(l);
 	if (l->o.only_subscribed && !l->o.only_special)
 		list_gone(l);
-	return ERR_OK;
+	return e;
 }
 
 enum err
@@ -518,12 +428,12 @@ lsub_parents(struct listing *l, struct span storage, struct span shown)
 	for (size_t i = 1; i < storage.n; i++) {
 		struct span parent = { storage.p, i };
 
-		if (storage.p[i] != '.' || is_subscribed(l, parent) ||
+		if (storage.p[i] != '.' || list_is_subscribed(l, parent) ||
 		    (shown.n > i && memcmp(shown.p, storage.p, i + 1) == 0))
 			continue;
-		name = client_name(l, parent);
-		if (matches(l, name))
-			write_entry(l->s, "LSUB", "\\Noselect", l->sep, name);
+		name = list_client_name(l, parent);
+		if (list_matches(l, name))
+			list_write(l->s, "LSUB", "\\Noselect", l->sep, name);
 	}
 }
 
@@ -542,15 +452,15 @@ cmd_lsub(struct session *s, struct cursor *in, bool by_uid)
 		write_root(&l, "LSUB", l.o.reference);
 		return ERR_OK;
 	}
-	if ((e = read_subscriptions(&l)) != ERR_OK)
+	if ((e = list_read_subscriptions(&l)) != ERR_OK)
 		return e;
 	percent = span_find(l.o.pattern[0], '%') < l.o.pattern[0].n;
 	for (size_t i = 0; i < l.n_subscribed; i++) {
 		if (i > 0 && span_eq(l.subscribed[i], l.subscribed[i - 1]))
 			continue;
-		name = client_name(&l, l.subscribed[i]);
-		if (matches(&l, name)) {
-			write_entry(s, "LSUB", "", l.sep, name);
+		name = list_client_name(&l, l.subscribed[i]);
+		if (list_matches(&l, name)) {
+			list_write(s, "LSUB", "", l.sep, name);
 		} else if (percent) {
 			lsub_parents(&l, l.subscribed[i], shown);
 			shown = l.subscribed[i];

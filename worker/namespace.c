@@ -170,6 +170,13 @@ take_prefix(const struct config_namespace *ns, struct span *name,
 	return true;
 }
 
+bool
+namespace_owner(const struct config_namespace *ns, struct span text,
+    struct arena *a, struct span *owner_out)
+{
+	return take_prefix(ns, &text, a, owner_out);
+}
+
 /* Its prefix, with the owner's name in place of the variables. */
 static void
 add_prefix(const struct config_namespace *ns, struct span owner,

@@ -49,6 +49,13 @@ void namespace_name(const struct config_namespace *ns, struct span owner,
     struct span storage, struct buf *out);
 
 /*
+ * Whether a text begins with the namespace's prefix, and the owner that it names: in
+ * `a`, "" where the prefix names none.
+ */
+bool namespace_owner(const struct config_namespace *ns, struct span text,
+    struct arena *a, struct span *owner_out);
+
+/*
  * Mailboxes of others in the list of subscriptions (maildir/subs.h): a storage name that
  * begins with the prefix, its "." within levels as "/". namespace_is_subscribed: the
  * namespace that it is of; NULL: it is of one of ours.

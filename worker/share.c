@@ -3,6 +3,7 @@
 
 #include "common/buf.h"
 #include "common/clock.h"
+#include "common/config.h"
 #include "common/ipc.h"
 #include "common/log.h"
 #include "worker/login.h"
@@ -69,6 +70,47 @@ share_open(struct session *s, const struct target *t, int fd[3])
 	return e;
 }
 
+enum err
+share_owners(struct session *s, struct span **out, size_t *n_out)
+{
+	struct pollfd p = { s->auth_fd, POLLIN, 0 };
+	struct ipc_request r = { 0 };
+	struct ipc_message *m = ipc_message_new();
+	enum err e = ERR_UNAVAIL;
+	size_t n = 0;
+
+	if (ipc_send(s->auth_fd, MSG_SHARERS, &r, SPAN_NONE, NULL, 0) ==
+	    ERR_OK && poll(&p, 1, ANSWER_MS) > 0 && ipc_receive(s->auth_fd,
+	    ROLE_AUTH, ROLE_WORKER, m) == ERR_OK && m->kind == MSG_SHARERS)
+		e = m->body.request.result == ERR_OK ? ERR_OK : ERR_UNAVAIL;
+	else
+		log_error("no answer from auth: who shares mailboxes is not "
+		    "known");
+	*out = NULL;
+	if (e == ERR_OK) {
+		*out = arena_array(&s->command, m->tail.n / 2 + 1,
+		    sizeof(**out));
+		while (m->tail.n > 0)
+			(*out)[n++] = arena_span(&s->command,
+			    span_cut(&m->tail, '\0'));
+	}
+	*n_out = n;
+	ipc_message_free(&m);
+	return e;
+}
+
+void
+share_note(struct session *s, struct span id)
+{
+	struct ipc_request r = { 0 };
+
+	if (s->auth_fd >= 0 && *s->cfg->acl_shared_dict != '\0' &&
+	    id.n < 1024 && ipc_send(s->auth_fd, MSG_SHARES, &r, id, NULL,
+	    0) != ERR_OK)
+		log_error("auth is gone: what was shared is not listed for "
+		    "others");
+}
+
 /* ---- stewards ---- */
 
 /* All that comes until the other end is closed. */
@@ -104,7 +146,7 @@ take_answer(struct span text, struct buf *answer_out)
 	struct span line = span_cut(&text, '\n');
 	uint64_t number;
 
-	if (span_eq(line, SPAN("-67")))
+	if (span_eq(line, SPAN("-67")) || span_eq(line, SPAN("-69")))
 		return ERR_NOTFOUND;
 	if (span_eq(line, SPAN("+")) &&
 	    span_to_u64(span_cut(&text, '\n'), ERR_IO, &number)) {

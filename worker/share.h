@@ -25,6 +25,15 @@ bool share_is_possible(const struct session *s);
 enum err share_open(struct session *s, const struct target *t, int fd[3]);
 
 /*
+ * Users who have let this one's user see something (acl_shared_dict); in s->command.
+ * Errors: ERR_UNAVAIL (logged).
+ */
+enum err share_owners(struct session *s, struct span **out, size_t *n_out);
+
+/* Has it put down that the session's user lets an identifier see something. */
+void share_note(struct session *s, struct span id);
+
+/*
  * Has something done by a worker that is handed the account of t's owner: words as in
  * steward.h. *answer_out: what follows the result; the caller's, also after an error.
  * Errors: what the steward says; ERR_NOTFOUND no such user; ERR_UNAVAIL (logged)

@@ -23,6 +23,7 @@ namespace all {
   location = maildir:{dir}/public
 }
 acl_driver = vfile
+acl_shared_dict = file:{dir}/sharing/boxes
 """
 TEAM = "shared/anna/Team"
 MESSAGE = "Subject: {}\r\n\r\nbody\r\n"
@@ -45,6 +46,7 @@ def serve(daemon, extra=""):
     d = daemon(start=False)
     d.conf.write_text(d.conf.read_text() + extra + SHARED.replace(
         "{dir}", str(d.dir)))
+    (d.dir / "sharing").mkdir()
     d.start()
     if "mounts" not in d.status()["home"][-1]:
         assert b")) NIL NIL" in d.client("bert").ok("NAMESPACE")[0]
@@ -117,10 +119,11 @@ def test_without_a_right_there_is_no_mailbox(team):
     a.ok("SETACL Other carl lr")
     for name in ("shared/anna/Private", "shared/anna/Other",
                  "shared/anna/nowhere", "shared/nobody/Team",
-                 "shared/anna/INBOX", "shared/anna"):
+                 "shared/anna/INBOX"):
         for command in ("SELECT", "GETACL", "MYRIGHTS", "DELETE"):
             assert "BYE" not in refused(b, f'{command} "{name}"')
-        assert b.ok(f'LIST "" "{name}"') == []
+        assert f" {name}".encode() not in b"".join(
+            b.ok(f'LIST "" "{name}*"')).replace(TEAM.encode(), b"")
     for name in ("shared/anna/Private", "shared/anna/Other",
                  "shared/anna/nowhere", "shared/nobody/Team"):
         assert "NONEXISTENT" in refused(b, f'STATUS "{name}" (MESSAGES)')
@@ -195,6 +198,51 @@ def test_delete_and_rename_meet_the_other(team):
             who.ok("NOOP")
     a.ok("CREATE New")
     assert b"MESSAGES 0" in a.ok("STATUS New (MESSAGES)")[0]
+
+
+def listed(c, command):
+    """Names, attributes."""
+    return {line.split(b" ")[-1].decode(): line.split(b")")[0][8:].decode()
+            for line in c.ok(command)}
+
+
+def test_what_one_may_see_is_listed(team):
+    d, a, b = team
+    a.ok("CREATE Team/Sub/Deep")
+    a.ok("CREATE Team/Private")
+    a.ok("SETACL Team/Sub/Deep bert l")
+    a.ok("SETACL Team/Private bert \"\"")
+    for pattern in ("*", "shared/*", "sh*"):
+        names = listed(b, f'LIST "" "{pattern}"')
+        names.pop("INBOX", None)
+        if pattern == "shared/*":
+            names["shared"] = r"\Noselect \HasChildren"
+        assert names == {
+            "shared": r"\Noselect \HasChildren",
+            "shared/anna": r"\Noselect \HasChildren",
+            "shared/anna/Team": r"\HasChildren \UnMarked",
+            "shared/anna/Team/Sub": r"\Noselect \HasChildren",
+            "shared/anna/Team/Sub/Deep": r"\HasNoChildren \UnMarked",
+        }
+    assert set(listed(b, 'LIST "" "%"')) == {"INBOX", "shared"}
+    assert set(listed(b, 'LIST "shared/" "%"')) == {"shared/anna"}
+    assert set(listed(b, 'LIST "" "shared/anna/%"')) == {TEAM}
+    assert set(listed(b, f'LIST "" {TEAM}/Sub/*')) == {
+        f"{TEAM}/Sub/Deep"}
+    assert listed(b, 'LIST "" shared/carl/*') == {}
+    assert listed(b, 'LIST "" shared/nobody/*') == {}
+    c = d.client("carl")
+    assert set(listed(c, 'LIST "" "*"')) == {"INBOX"}
+    # Of anyone's mailboxes those of the others know, who is in the file.
+    a.ok("SETACL Team/Private anyone l")
+    assert f"{TEAM}/Private" in listed(c, 'LIST "" "*"')
+    assert set(listed(a, 'LIST "" "*"')) == {
+        "INBOX", "Team", "Team/Sub", "Team/Sub/Deep", "Team/Private"}
+    boxes = (pathlib.Path(d.dir) / "sharing/boxes").read_text()
+    assert boxes == ("shared/shared-boxes/user/bert/anna\n1\n"
+                     "shared/shared-boxes/anyone/anna\n1\n")
+    lines = b.ok(f'LIST "" {TEAM} RETURN (MYRIGHTS)')
+    assert lines[1] == f"* MYRIGHTS {TEAM} lrste".encode()
 
 
 def test_another_makes_renames_and_deletes_mailboxes(team):
@@ -335,6 +383,7 @@ def test_public_mailboxes(shared):
     assert b"body" in b"".join(b.ok("FETCH 1 BODY[TEXT]"))
     append(b, "Public/News", 1)
     assert b"MESSAGES 2" in a.ok("STATUS Public/News (MESSAGES)")[0]
+    assert {"Public", "Public/News"} <= set(listed(b, 'LIST "" "*"'))
     for command in ("CREATE Public/x", "DELETE Public/News",
                     "RENAME Public/News Public/x"):
         assert "NOPERM" in refused(a, command)

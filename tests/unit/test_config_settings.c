@@ -220,6 +220,11 @@ bad_namespaces(void **state)
 	    "3 fatal: mail in the format mbox cannot be served: Loft serves "
 	    "Maildir only; convert it with \"doveadm sync\" to "
 	    "maildir:~/Maildir, or keep Dovecot for it\n");
+	check_said("plugin {\nacl_shared_dict = proxy:x\n}\n",
+	    "2 note: acl_shared_dict = proxy:x is ignored: Loft reads and "
+	    "writes file:PATH only; without it LIST shows mailboxes of others "
+	    "where they are named or subscribed\n");
+	check_said("acl_sharing_map {\ndict file {\npath = /x\n}\n}\n", "");
 	check_said("mail_plugins = acl\nnamespace inbox {\ninbox = yes\n}\n"
 	    "namespace pub {\ntype = public\nprefix = pub.\n"
 	    "location = maildir:/pub\n}\n",
