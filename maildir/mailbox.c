@@ -25,6 +25,7 @@
 #include "maildir/mailbox_names.h"
 #include "maildir/name.h"
 #include "maildir/others.h"
+#include "maildir/policy_file.h"
 #include "maildir/presence.h"
 #include "maildir/renamed.h"
 #include "maildir/state.h"
@@ -129,6 +130,8 @@ create_locked(struct account *acc, struct span name)
 		(void)!fs_remove_tree(acc->root_fd, aside);
 		return e;
 	}
+	if (alone_is(acc, name))
+		policy_file_hand_down(acc, name);
 	if (acc->sync && (e = fs_sync(acc->root_fd, "mail root")) != ERR_OK)
 		return e;
 	return renamed_forget(acc, name);

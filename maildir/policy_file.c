@@ -19,6 +19,9 @@
 #include "common/lock.h"
 #include "common/log.h"
 #include "maildir/account.h"
+#include "maildir/alone.h"
+#include "maildir/folder.h"
+#include "maildir/name.h"
 
 #define POLICY_FILE "loft-policy"
 #define POLICY_LOCK "loft-policy.lock"
@@ -247,6 +250,57 @@ edit(struct span text, struct span pattern, const struct policy_setting *set,
 	return rules > RULES_MAX || out->n > FILE_MAX ? ERR_LIMIT : ERR_OK;
 }
 
+/* text: the account's rules; p NULL: it has none. */
+static void
+hand_down(struct account *acc, struct span storage, struct span text)
+{
+	char dir[256];
+	int fd = -1;
+	enum err e;
+
+	name_to_dir(storage, dir);
+	if (acc->wide_control)
+		e = fs_mkdir(acc->control_fd, dir, acc->dir_mode);
+	else
+		e = ERR_OK;
+	if (e == ERR_OK)
+		e = fs_open_dir(acc->wide_control ? acc->control_fd :
+		    acc->root_fd, dir, &fd);
+	if (e == ERR_OK)
+		e = fs_replace_as_dir(fd, POLICY_FILE, text, acc->sync);
+	if (e != ERR_OK && e != ERR_NOTFOUND)
+		log_error(POLICY_FILE " cannot be written for mailbox %s "
+		    "(%s): others see the policies it had",
+		    log_text(storage), err_name(e));
+	fs_close(&fd);
+}
+
+void
+policy_file_hand_down(struct account *acc, struct span storage)
+{
+	struct buf text = { 0 };
+
+	if (fs_read(acc->control_fd, POLICY_FILE, FILE_MAX, &text) == ERR_OK)
+		hand_down(acc, storage, buf_span(&text));
+	buf_clear(&text);
+}
+
+static void
+hand_down_all(struct account *acc, struct span text)
+{
+	struct folder_entry *entry;
+	struct arena a = { 0 };
+	size_t n = 0;
+
+	if (acc->how.shares && folder_list(acc, &a, &entry, &n) != ERR_OK)
+		log_error(POLICY_FILE ": folders cannot be listed: others see "
+		    "the policies that were");
+	for (size_t i = 0; i < n; i++)
+		if (alone_is(acc, entry[i].name))
+			hand_down(acc, entry[i].name, text);
+	arena_free(&a);
+}
+
 static enum err
 set_locked(struct account *acc, struct span pattern,
     const struct policy_setting *set, size_t n)
@@ -261,6 +315,8 @@ set_locked(struct account *acc, struct span pattern,
 	if (e == ERR_OK)
 		e = fs_replace_as_dir(acc->control_fd, POLICY_FILE,
 		    buf_span(&out), acc->sync);
+	if (e == ERR_OK)
+		hand_down_all(acc, buf_span(&out));
 	buf_clear(&text);
 	buf_clear(&out);
 	return e;

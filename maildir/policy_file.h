@@ -41,6 +41,13 @@ struct policy_setting {
 enum err policy_file_set(struct account *acc, struct span pattern,
     const struct policy_setting *set, size_t n);
 
+/*
+ * A mailbox that is an account of its own (alone.h) gets a copy of the account's rules:
+ * who is handed it alone cannot read them where they are. policy_file_set does this for
+ * all of them. Errors are logged: the mailbox keeps the copy it had.
+ */
+void policy_file_hand_down(struct account *acc, struct span storage);
+
 /* The value of a setting of a rule; false: it says nothing of it. */
 bool policy_rule_value(const struct policy_rule *rule, const char *name,
     struct span *value_out);

@@ -9,6 +9,7 @@
 #include "maildir/account.h"
 #include "maildir/folder.h"
 #include "maildir/name.h"
+#include "maildir/policy_file.h"
 #include "worker/commands.h"
 #include "worker/mailbox.h"
 #include "worker/resp.h"
@@ -169,6 +170,8 @@ change(struct session *s, struct acl_command *c, char how, unsigned rights)
 	if (e == ERR_OK && how != '-' && how != 'x' && !c->negative &&
 	    (rights & ACL_LOOKUP) != 0 && !target_is_foreign(&c->t))
 		share_note(s, c->id);
+	if (e == ERR_OK && !target_is_foreign(&c->t))
+		policy_file_hand_down(s->account, c->t.storage);
 	if (e == ERR_OK)
 		log_info("Rights changed: mailbox %s, %s%s",
 		    log_text(c->t.storage), c->negative ? "-" : "",

@@ -348,6 +348,25 @@ def test_who_may_give_rights_gives_them(team):
     assert b"carl lr" in a.ok("GETACL Team")[0]
 
 
+def test_policies_set_at_run_time_are_everybodys(team):
+    d, a, b = team
+    a.ok("SELECT Team")
+    b.ok(f"SELECT {TEAM}")
+    b.ok(r"STORE 7 +FLAGS.SILENT (\Deleted)")
+    assert d.ctl("policy", "set", "-u", "anna", "Team*",
+                 "expunge=refuse").returncode == 0
+    assert "INUSE" in refused(b, "EXPUNGE")
+    a.ok("CREATE Team/Sub")
+    c = d.client("bert")
+    append(a, "Team/Sub", 1)
+    c.ok(f"SELECT {TEAM}/Sub")
+    a.ok("SELECT Team/Sub")
+    c.ok(r"STORE 1 +FLAGS.SILENT (\Deleted)")
+    assert "INUSE" in refused(c, "EXPUNGE")
+    assert d.ctl("policy", "unset", "-u", "anna", "Team*").returncode == 0
+    c.ok("EXPUNGE")
+
+
 def test_subscriptions_to_mailboxes_of_others(team):
     d, a, b = team
     b.ok(f"SUBSCRIBE {TEAM}")
