@@ -1,6 +1,8 @@
 # Loft: one Makefile, not recursive but for other kinds of build of the same
 # rules (asan, hooks, fuzz). `make B=dir` builds elsewhere than in build/.
 B = build
+# One spelling: a dependency file holds for the path that it was made with.
+override B := $(B:$(CURDIR)/%=%)
 ifeq ($(filter clean distclean,$(MAKECMDGOALS)),)
 -include config.mk
 endif
