@@ -3,6 +3,8 @@
  * says what worked. Nothing should, before login as after it.
  */
 #ifdef LOFT_TEST_HOOKS
+#include "common/buf.h"
+#include "common/config.h"
 #include "common/span.h"
 #include "maildir/account.h"
 #include "maildir/folder.h"
@@ -10,6 +12,8 @@
 #include "worker/cursor.h"
 #include "worker/resp.h"
 #include "worker/session.h"
+#include "worker/share.h"
+#include "worker/target.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -336,6 +340,37 @@ catch_faults(void)
 	return result(syscall(SYS_userfaultfd, 1));
 }
 
+/* What nobody may have done for him in bert's account, who shares Team only. */
+static int
+misuse_steward(void)
+{
+	static const char *const words[][3] = {
+		{ "policy-set", "*", "delete=refuse" }, { "ghosts-release" },
+		{ "delete", "Private" }, { "delete", "Team" },
+		{ "create", "Mine" }, { "create", "Team.Mine" },
+		{ "rename", "Private", "Team.Mine" },
+		{ "rename", "INBOX", "Mine" }, { "delete", "../anna" },
+	};
+	struct target t = { .owner = SPAN("bert") };
+	struct buf answer = { 0 };
+	struct span word[3];
+	int r = EACCES;
+
+	if (!share_is_possible(session))
+		return r;
+	for (t.ns = session->cfg->namespaces; t.ns != NULL; t.ns = t.ns->next)
+		for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++) {
+			size_t n = 0;
+
+			for (; n < 3 && words[i][n] != NULL; n++)
+				word[n] = span_of(words[i][n]);
+			if (share_ask(session, &t, word, n, &answer) == ERR_OK)
+				r = 0;
+		}
+	buf_clear(&answer);
+	return r;
+}
+
 static const struct {
 	const char *name;
 	int (*try)(void);
@@ -358,7 +393,7 @@ static const struct {
 	{ "setuid", become_root }, { "mknod", make_device },
 	{ "symlink", make_link_out }, { "bpf", load_bpf },
 	{ "io-uring", use_io_uring }, { "perf", watch_performance },
-	{ "keyctl", use_keyring }, { "userfaultfd", catch_faults },
+	{ "steward", misuse_steward }, { "keyctl", use_keyring }, { "userfaultfd", catch_faults },
 };
 
 /* XBREAKOUT other-file sibling-pid */
