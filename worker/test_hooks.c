@@ -393,7 +393,8 @@ static const struct {
 	{ "setuid", become_root }, { "mknod", make_device },
 	{ "symlink", make_link_out }, { "bpf", load_bpf },
 	{ "io-uring", use_io_uring }, { "perf", watch_performance },
-	{ "steward", misuse_steward }, { "keyctl", use_keyring }, { "userfaultfd", catch_faults },
+	{ "steward", misuse_steward },
+	{ "keyctl", use_keyring }, { "userfaultfd", catch_faults },
 };
 
 /* XBREAKOUT other-file sibling-pid */
