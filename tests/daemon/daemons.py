@@ -97,6 +97,8 @@ class Daemon(servers.Server):
             except (OSError, Closed, Late):
                 return False
         servers.wait_for("the server's greeting", answers)
+        servers.wait_for("its roles", lambda: not any(
+            "starting" in words for words in self.status().values()))
 
     def status(self):
         """{"auth": "...", "pool 1": "...", ...}"""
