@@ -24,7 +24,8 @@ struct counter {
 /* A session that ended: the pool may find that its process died badly. */
 struct ended {
 	pid_t pid;
-	struct span account;
+	struct attempt_opened *opened;
+	size_t n_opened;
 };
 
 static struct ended ended[ENDED_MAX];
@@ -141,6 +142,7 @@ attempt_forget(struct attempt *t)
 	t->mechanism = t->folder = t->asker = t->asker_groups = NULL;
 	t->groups = NULL;
 	t->stored = t->extra = t->question = t->words = SPAN_NONE;
+	t->request = SPAN_NONE;
 }
 
 const char *
@@ -149,33 +151,59 @@ attempt_text(struct attempt *t, struct span *tail)
 	return arena_cstr(&t->arena, span_of(ipc_text(tail)));
 }
 
-void
-attempt_keep_account(struct attempt *t, struct span request)
+static void
+forget_opened(struct attempt_opened *o, size_t n)
 {
-	char *p = malloc(request.n + 1);
-
-	if (p == NULL)
-		fatal("no memory for a session");
-	memcpy(p, request.p, request.n);
-	free((char *)(uintptr_t)t->account.p);
-	t->account = (struct span){ p, request.n };
+	for (size_t i = 0; i < n; i++)
+		free((char *)(uintptr_t)o[i].request.p);
+	free(o);
 }
 
-struct span
-attempt_account(pid_t pid)
+void
+attempt_keep(struct attempt *t, unsigned which, struct span request)
+{
+	char *p = malloc(request.n + 1);
+	size_t i = t->n_opened;
+
+	for (size_t k = 0; k < t->n_opened; k++)
+		if (span_eq(t->opened[k].request, request)) {
+			free(p);
+			return;
+		}
+	if (i == ATTEMPT_OPENED_MAX) {
+		free((char *)(uintptr_t)t->opened[1].request.p);
+		memmove(&t->opened[1], &t->opened[2], (i - 2) *
+		    sizeof(*t->opened));
+		i--;
+	} else {
+		t->opened = realloc(t->opened, ++t->n_opened *
+		    sizeof(*t->opened));
+	}
+	if (p == NULL || t->opened == NULL)
+		fatal("no memory for a session");
+	memcpy(p, request.p, request.n);
+	t->opened[i] = (struct attempt_opened){ which, { p, request.n } };
+}
+
+size_t
+attempt_opened_by(pid_t pid, const struct attempt_opened **out)
 {
 	for (size_t i = 0; i < n_slots; i++)
 		if (attempts[i] != NULL && attempts[i]->pid == pid &&
-		    attempts[i]->phase == PHASE_SESSION)
-			return attempts[i]->account;
+		    attempts[i]->phase == PHASE_SESSION) {
+			*out = attempts[i]->opened;
+			return attempts[i]->n_opened;
+		}
 	/* The newest first: numbers of processes come again. */
 	for (size_t i = 1; i <= ENDED_MAX; i++) {
 		const struct ended *e = &ended[(n_ended - i) % ENDED_MAX];
 
-		if (i <= n_ended && e->pid == pid)
-			return e->account;
+		if (i <= n_ended && e->pid == pid) {
+			*out = e->opened;
+			return e->n_opened;
+		}
 	}
-	return SPAN_NONE;
+	return 0;
 }
 
 static void
@@ -184,13 +212,14 @@ remember_end(struct attempt *t)
 	struct ended *e = &ended[n_ended % ENDED_MAX];
 
 	if (t->phase == PHASE_SESSION) {
-		free((char *)(uintptr_t)e->account.p);
-		*e = (struct ended){ t->pid, t->account };
+		forget_opened(e->opened, e->n_opened);
+		*e = (struct ended){ t->pid, t->opened, t->n_opened };
 		n_ended++;
 	} else {
-		free((char *)(uintptr_t)t->account.p);
+		forget_opened(t->opened, t->n_opened);
 	}
-	t->account = SPAN_NONE;
+	t->opened = NULL;
+	t->n_opened = 0;
 }
 
 void

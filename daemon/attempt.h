@@ -13,6 +13,15 @@
 #include "common/span.h"
 #include "daemon/sasl.h"
 
+/* What home was asked to open for a session: OPEN_ACCOUNT's `which` and tail. */
+struct attempt_opened {
+	unsigned which;
+	struct span request;
+};
+
+/* Of one session: its account, then folders of others. */
+enum { ATTEMPT_OPENED_MAX = 9 };
+
 /* Below are no ids of attempts. */
 enum { ATTEMPT_FIRST_ID = 100 };
 
@@ -61,9 +70,13 @@ struct attempt {
 	/* a session's */
 	char *name, *address;		/* malloc'ed; NULL before */
 	char *member_of;		/* groups, so too */
-	struct span account;		/* what home was asked; malloc'ed */
+	struct attempt_opened *opened;	/* malloc'ed, as what they name */
+	size_t n_opened;
 	bool aside;			/* serves no client: auth_sweep, auth_look_up */
+	size_t sweeps;			/* so many accounts are still to come */
 	bool shares;			/* about the account of somebody else */
+	uint64_t session_id;		/* whose attempt asked */
+	struct span request;		/* what home is asked */
 	bool is_public;			/* which is nobody's */
 	const char *asker, *asker_groups;	/* for whom; in `arena` */
 	const char *folder;		/* this one is wanted, by its storage name; "" */
@@ -83,14 +96,17 @@ struct attempt *attempt_new(int fd);
 /* The next of a tail's texts, in the attempt's memory. */
 const char *attempt_text(struct attempt *t, struct span *tail);
 
-/* Remembers what home was asked for it: a copy. */
-void attempt_keep_account(struct attempt *t, struct span request);
+/*
+ * Remembers what home was asked for it: a copy. The account comes first; of folders the
+ * latest are kept.
+ */
+void attempt_keep(struct attempt *t, unsigned which, struct span request);
 
 /*
  * What home was asked for the session of this worker, one that goes on or one of the
- * last that ended. Empty: nothing is known. Good until the next attempt_free.
+ * last that ended. 0: nothing is known. Good until the next attempt_free.
  */
-struct span attempt_account(pid_t pid);
+size_t attempt_opened_by(pid_t pid, const struct attempt_opened **out);
 
 /* Closes its socket and forgets it, wherever it is listed or counted. */
 void attempt_free(struct attempt *t);

@@ -99,8 +99,8 @@ void auth_open_account(struct attempt *t, const char *uid, const char *gid,
     const char *home, const char *mail);
 
 /*
- * A worker of the pool that serves nobody is handed the account of one that died, to
- * take away what that one left.
+ * A worker of the pool that serves nobody is handed the account of one that died, and
+ * folders of others that it was in, to take away what that one left.
  */
 void auth_sweep(struct attempt *t, pid_t dead);
 

@@ -47,6 +47,18 @@ ask_home(enum ipc_kind kind, const struct ipc_request *r, struct span tail,
 	return e;
 }
 
+/* A session's death will be noticed in there, too. */
+static void
+keep_folder(const struct attempt *t)
+{
+	struct attempt *session = attempt_by_id(t->session_id);
+
+	if (session != NULL && session->phase == PHASE_SESSION &&
+	    *t->folder != '\0')
+		attempt_keep(session, t->is_public ? IPC_PUBLIC : 0,
+		    t->request);
+}
+
 static void
 opened(const struct ipc_request *r)
 {
@@ -54,7 +66,14 @@ opened(const struct ipc_request *r)
 
 	if (t == NULL || t->phase != PHASE_OPENING)
 		return;
+	/* Who sweeps is told by the socket's end that nothing more comes. */
+	if (t->sweeps > 0) {
+		if (--t->sweeps == 0)
+			attempt_free(t);
+		return;
+	}
 	if (t->shares && r->result == ERR_OK) {
+		keep_folder(t);
 		attempt_free(t);
 		return;
 	}
@@ -122,8 +141,9 @@ auth_open_account(struct attempt *t, const char *uid, const char *gid,
 		return;
 	}
 	t->phase = PHASE_OPENING;
-	if (!t->shares)
-		attempt_keep_account(t, buf_span(&tail));
+	t->request = arena_span(&t->arena, buf_span(&tail));
+	if (!t->aside)
+		attempt_keep(t, 0, t->request);
 	e = tail.n > 16384 ? ERR_LIMIT :
 	    ask_home(MSG_OPEN_ACCOUNT, &r, buf_span(&tail), &t->fd);
 	buf_clear(&tail);
@@ -136,22 +156,35 @@ auth_open_account(struct attempt *t, const char *uid, const char *gid,
 void
 auth_sweep(struct attempt *t, pid_t dead)
 {
+	struct attempt_opened copy[ATTEMPT_OPENED_MAX];
+	const struct attempt_opened *o;
 	struct ipc_request r = { .id = t->id };
-	/* A copy: the table forgets while home is asked. */
-	struct span request = arena_span(&t->arena, attempt_account(dead));
+	size_t n = attempt_opened_by(dead, &o);
 
-	if (request.n == 0) {
+	if (n == 0) {
 		log_debug("worker %ld died; whose session it was is not known",
 		    (long)dead);
 		attempt_free(t);
 		return;
 	}
+	/* The table forgets while home is asked. */
+	for (size_t i = 0; i < n; i++)
+		copy[i] = (struct attempt_opened){ o[i].which | IPC_EXISTING,
+			arena_span(&t->arena, o[i].request) };
 	t->aside = true;
 	t->phase = PHASE_OPENING;
+	t->sweeps = n;
 	t->tried = "";
-	t->user = request.p;	/* the first of its texts */
-	if (ask_home(MSG_OPEN_ACCOUNT, &r, request, &t->fd) != ERR_OK)
+	t->user = copy[0].request.p;	/* the first of its texts */
+	for (size_t i = 0; i < n; i++) {
+		r.which = copy[i].which;
+		if (ask_home(MSG_OPEN_ACCOUNT, &r, copy[i].request, &t->fd) ==
+		    ERR_OK)
+			continue;
+		t->sweeps = 0;
 		auth_fail(t, FAILURE_TEMPORARY);
+		return;
+	}
 }
 
 static void

@@ -33,6 +33,7 @@ begin(struct attempt *session, struct ipc_message *m, int fd)
 	struct attempt *t = attempt_new(fd);
 
 	t->aside = t->shares = true;
+	t->session_id = session->id;
 	t->session = t->local = t->remote = t->mechanism = "";
 	t->tried = attempt_text(t, &m->tail);
 	t->folder = "";

@@ -475,6 +475,8 @@ open_account(int auth_fd)
 		buf_add_span(&tail, name);
 		buf_addc(&tail, '\0');
 		buf_adds(&tail, r.groups);
+		buf_addc(&tail, '\0');
+		buf_adds(&tail, r.folder);
 		for (int i = 0; i < 3; i++)
 			if (fd[i] >= 0) {
 				account.which |= r.relay ? 0 : 1U << i;

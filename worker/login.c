@@ -37,12 +37,10 @@ enum { ANSWER_MS = 620000, SWEEP_MS = 60000 };
 
 /* ---- the account ---- */
 
-/* Confines this process to the account and opens it. Takes the descriptors over. */
-static enum err
-confine_and_open(struct session *s, const char *user, const char *client,
-    int fd[3], bool sweep, struct account **account_out)
+static struct account_place
+place_at(const struct config *cfg, const char *user, const char *client,
+    const int fd[3])
 {
-	const struct config *cfg = s->cfg;
 	struct account_place place = {
 		.root_fd = fd[0], .control_fd = fd[1], .index_fd = fd[2],
 		.user = user, .client = client,
@@ -51,13 +49,24 @@ confine_and_open(struct session *s, const char *user, const char *client,
 		.max_readers = (unsigned)cfg->process_limit,
 		.map_bytes = cfg->state_map_size,
 		.store_batch = (unsigned)cfg->store_batch,
-		.changed_fd = s->notify_fd, .sweep = sweep,
 		.shares = cfg->acl != ACL_NO,
 	};
+
+	policy_limits(cfg, &place);
+	return place;
+}
+
+/* Confines this process to the account and opens it. Takes the descriptors over. */
+static enum err
+confine_and_open(struct session *s, const char *user, const char *client,
+    int fd[3], bool sweep, struct account **account_out)
+{
+	struct account_place place = place_at(s->cfg, user, client, fd);
 	enum err e;
 
 	*account_out = NULL;
-	policy_limits(cfg, &place);
+	place.changed_fd = s->notify_fd;
+	place.sweep = sweep;
 	if ((e = serve_confine_session(s, fd, 3)) != ERR_OK) {
 		for (int i = 0; i < 3; i++)
 			if (fd[i] >= 0)
@@ -121,21 +130,53 @@ login_take(const struct config *cfg, struct ipc_message *m, const char *client,
 	    account_out);
 }
 
+/* What the dead left in one account, or in a folder of somebody else. */
+static void
+sweep_one(struct session *s, struct ipc_message *m, bool first)
+{
+	const char *user = ipc_text(&m->tail), *folder;
+	struct account_place place;
+	struct account *account;
+	int fd[3];
+
+	(void)ipc_text(&m->tail);	/* groups */
+	folder = ipc_text(&m->tail);
+	if (!login_directories(m, fd))
+		return;
+	/* A relay's session sweeps by itself, and ends when we do. */
+	if ((m->body.request.which & IPC_RELAY) != 0) {
+		close(fd[0]);
+		return;
+	}
+	s->is_detached = (m->body.request.which & IPC_DETACHED) != 0;
+	place = place_at(s->cfg, user, "sweep", fd);
+	place.changed_fd = s->notify_fd;
+	place.sweep = true;
+	if (*folder != '\0') {
+		place.alone = folder;
+		place.shares = false;
+	}
+	if (first && serve_confine_session(s, fd, 3) != ERR_OK)
+		return;
+	if (account_open(&place, &account) == ERR_OK)
+		account_close(&account);
+}
+
 void
 login_sweep(const struct config *cfg, int auth_fd, int notify_fd)
 {
 	static struct ipc_message m;
+	static struct session s;
 	struct pollfd p = { auth_fd, POLLIN, 0 };
-	struct account *account;
 
-	/* Auth hangs up when it knows of no such session. */
-	if (poll(&p, 1, SWEEP_MS) <= 0 || ipc_receive(auth_fd,
-	    ROLE_AUTH | ROLE_HOME, ROLE_WORKER, &m) != ERR_OK ||
-	    m.kind != MSG_ACCOUNT)
-		return;
-	/* A relay's session sweeps by itself, and ends when we do. */
-	if (login_take(cfg, &m, "sweep", notify_fd, &account) == ERR_OK)
-		account_close(&account);
+	s.cfg = cfg;
+	s.auth_fd = auth_fd;
+	s.notify_fd = notify_fd;
+	/* Auth hangs up when it knows of no such session, or nothing more comes. */
+	for (bool first = true; poll(&p, 1, SWEEP_MS) > 0 && ipc_receive(
+	    auth_fd, ROLE_AUTH | ROLE_HOME, ROLE_WORKER, &m) == ERR_OK &&
+	    m.kind == MSG_ACCOUNT; first = false)
+		sweep_one(&s, &m, first);
 }
 
 enum err

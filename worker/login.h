@@ -41,8 +41,9 @@ enum err login_with(struct session *s, const char *user, const char *client,
     int root_fd, int control_fd, int index_fd);
 
 /*
- * Takes no client: waits until home hands over the account of somebody who died, opens
- * and closes it, so that what he left goes at once. Errors are only logged.
+ * Takes no client: waits until home hands over the account of somebody who died, and the
+ * folders of others that he was in, opens and closes each, so that what he left goes at
+ * once. Errors are only logged.
  */
 void login_sweep(const struct config *cfg, int auth_fd, int notify_fd);
 

@@ -335,6 +335,24 @@ def test_the_dead_are_in_nobodys_way(daemon):
         (pathlib.Path(d.dir) / "mail/anna/Maildir/loft/deleted").iterdir()))
 
 
+def test_what_the_dead_kept_goes_though_nobody_comes(team):
+    d, a, b = team
+    kept = pathlib.Path(d.dir) / "mail/anna/Maildir/.Team/tmp"
+
+    def ghosts():
+        return list(kept.glob("loft-ghost.*"))
+    b.ok(f"SELECT {TEAM}")
+    b.ok("FETCH 1:* UID")
+    a.ok("SELECT Team")
+    a.ok(r"STORE 4:7 +FLAGS.SILENT (\Deleted)")
+    a.ok("EXPUNGE")
+    a.ok("LOGOUT")
+    assert len(ghosts()) == 4
+    assert len(fetches(b.ok("FETCH 1:7 BODY.PEEK[TEXT]"))) == 7
+    os.kill(d.worker_of("bert"), signal.SIGKILL)
+    wait_for("what was kept to go", lambda: not ghosts())
+
+
 def test_who_may_give_rights_gives_them(team):
     d, a, b = team
     a.ok("SETACL Team bert +a")
