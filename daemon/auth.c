@@ -282,12 +282,45 @@ begin(struct attempt *t, struct ipc_message *m)
 	    span_of(t->mechanism), initial, &text), text);
 }
 
+/* What a session wants of others' mailboxes. False: it is none, or wants nothing. */
+static bool
+hear_session(struct attempt *t)
+{
+	if (t->phase != PHASE_SESSION)
+		return false;
+	switch ((int)message.kind) {
+	case MSG_SHARE:
+		auth_share(t, &message);
+		return true;
+	case MSG_ASK_OWNER:
+		auth_ask_owner(t, &message);
+		return true;
+	case MSG_SHARERS:
+		auth_tell_sharers(t);
+		return true;
+	case MSG_SHARES:
+		auth_note_sharer(t, &message);
+		return true;
+	default:
+		return false;
+	}
+}
+
 static void
 hear_worker(struct attempt *t)
 {
 	struct span text = SPAN("");
+	uint64_t id = t->id;
 	enum err e = ipc_receive(t->fd, ROLE_WORKER, ROLE_AUTH, &message);
 
+	/* It has its account: home told us before, and we have not listened yet. */
+	if (e == ERR_OK && t->phase == PHASE_OPENING) {
+		auth_home_hear();
+		if ((t = attempt_by_id(id)) == NULL) {
+			ipc_close_fds(&message);
+			return;
+		}
+	}
 	if (e == ERR_OK && message.kind == MSG_AUTH_START &&
 	    t->phase == PHASE_IDLE) {
 		begin(t, &message);
@@ -300,19 +333,7 @@ hear_worker(struct attempt *t)
 			proceed(t, sasl_answer(&t->sasl, message.tail, &text),
 			    text);
 		}
-	} else if (e == ERR_OK && message.kind == MSG_SHARE &&
-	    t->phase == PHASE_SESSION) {
-		auth_share(t, &message);
-	} else if (e == ERR_OK && message.kind == MSG_ASK_OWNER &&
-	    t->phase == PHASE_SESSION) {
-		auth_ask_owner(t, &message);
-	} else if (e == ERR_OK && message.kind == MSG_SHARERS &&
-	    t->phase == PHASE_SESSION) {
-		auth_tell_sharers(t);
-	} else if (e == ERR_OK && message.kind == MSG_SHARES &&
-	    t->phase == PHASE_SESSION) {
-		auth_note_sharer(t, &message);
-	} else if (e != ERR_BUSY) {
+	} else if (e != ERR_BUSY && (e != ERR_OK || !hear_session(t))) {
 		if (e == ERR_OK)
 			log_error("worker %ld asks out of turn",
 			    (long)t->pid);

@@ -450,52 +450,57 @@ read_request(struct request *r)
 }
 
 static void
+hand_over(int worker, const struct request *r, int fd[3])
+{
+	struct ipc_request account = {
+		.which = r->relay ? IPC_RELAY :
+		    is_root && (can_mount || is_foreign(r)) ?
+		    IPC_DETACHED : 0,
+	};
+	const char *texts[] = { r->user, r->groups, r->folder };
+	struct buf tail = { 0 };
+	int given[3];
+	unsigned n = 0;
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
+		buf_adds(&tail, texts[i]);
+		buf_addc(&tail, '\0');
+	}
+	for (int i = 0; i < 3; i++)
+		if (fd[i] >= 0) {
+			account.which |= r->relay ? 0 : 1U << i;
+			given[n++] = fd[i];
+		}
+	if (tail.n > 4096 || ipc_send(worker, MSG_ACCOUNT, &account,
+	    buf_span(&tail), given, n) != ERR_OK)
+		log_error("cannot hand the account of user %s over",
+		    log_text(span_of(r->user)));
+	buf_clear(&tail);
+}
+
+/* Auth is told first: the worker may ask it for more at once. */
+static void
 open_account(int auth_fd)
 {
 	struct ipc_request answer = { .id = message.body.request.id };
 	struct request r;
 	struct arena a = { 0 };
-	int fd[3] = { -1, -1, -1 }, given[3], worker = message.fd[0];
-	unsigned n = 0;
+	int fd[3] = { -1, -1, -1 }, worker = message.fd[0];
 	enum err e;
 
 	read_request(&r);
 	e = worker < 0 ? ERR_SYNTAX : open_all(&r, &a, fd);
 	if (e == ERR_OK && r.relay)
 		e = start_session(&r, fd);
-	if (e == ERR_OK) {
-		struct ipc_request account = {
-			.which = r.relay ? IPC_RELAY :
-			    is_root && (can_mount || is_foreign(&r)) ?
-			    IPC_DETACHED : 0,
-		};
-		struct span name = span_of(r.user);
-		struct buf tail = { 0 };
-
-		buf_add_span(&tail, name);
-		buf_addc(&tail, '\0');
-		buf_adds(&tail, r.groups);
-		buf_addc(&tail, '\0');
-		buf_adds(&tail, r.folder);
-		for (int i = 0; i < 3; i++)
-			if (fd[i] >= 0) {
-				account.which |= r.relay ? 0 : 1U << i;
-				given[n++] = fd[i];
-			}
-		e = tail.n > 4096 ? ERR_LIMIT : ipc_send(worker, MSG_ACCOUNT,
-		    &account, buf_span(&tail), given, n);
-		buf_clear(&tail);
-		if (e != ERR_OK)
-			log_errno("cannot hand the account of user %s over",
-			    log_text(name));
-	}
-	close_all(fd);
-	ipc_close_fds(&message);
-	arena_free(&a);
 	answer.result = (uint32_t)e;
 	if (ipc_send(auth_fd, MSG_OPENED, &answer, SPAN_NONE, NULL, 0) !=
 	    ERR_OK)
 		log_debug("auth does not hear");
+	if (e == ERR_OK)
+		hand_over(worker, &r, fd);
+	close_all(fd);
+	ipc_close_fds(&message);
+	arena_free(&a);
 }
 
 /* Takes fd over; -1: there is none, and why. */
