@@ -17,6 +17,7 @@
 #include "common/fsutil.h"
 #include "common/log.h"
 #include "maildir/account.h"
+#include "maildir/folder.h"
 #include "maildir/mailbox_names.h"
 #include "maildir/name.h"
 #include "maildir/state.h"
@@ -274,19 +275,17 @@ alone_add(struct account *acc, struct span key, struct span name, int fd[3],
 	return ERR_OK;
 }
 
-/* The list of rights of what is above; empty: there is none. */
+/* The list of rights of the nearest mailbox above; empty: there is none. */
 static enum err
 read_above(const struct account *acc, struct span name, struct buf *out)
 {
 	char dir[256], path[300];
 	enum err e;
 
-	while (name.n > 0 && name.p[name.n - 1] != '.')
-		name.n--;
-	if (name.n > 0)
-		name.n--;
+	while (name_up(&name) && !folder_exists(acc, name))
+		;
 	/* An INBOX's list is not one for all that lies beside it. */
-	else if (*acc->user != '\0')
+	if (name.n == 0 && *acc->user != '\0')
 		return ERR_OK;
 	name_to_dir(name, dir);
 	snprintf(path, sizeof(path), "%s/" LIST, dir);

@@ -282,6 +282,9 @@ struct folder_entry {
 enum err folder_list(struct account *acc, struct arena *a,
     struct folder_entry **entries_out, size_t *n_out);
 
+/* Whether a mailbox is there: a directory with cur/ in it. */
+bool folder_exists(const struct account *acc, struct span name);
+
 struct folder_status {
 	uint32_t messages, recent, unseen, deleted;
 	uint32_t uidnext, uidvalidity;

@@ -63,7 +63,7 @@ names_unlock(struct account *acc)
 }
 
 bool
-mailbox_is_there(struct account *acc, struct span name)
+folder_exists(const struct account *acc, struct span name)
 {
 	char path[300], dir[256];
 
@@ -108,7 +108,7 @@ create_locked(struct account *acc, struct span name)
 	char aside[64], dir[256];
 	enum err e;
 
-	if (mailbox_is_there(acc, name))
+	if (folder_exists(acc, name))
 		return ERR_EXISTS;
 	if ((e = others_reserve(acc, name)) != ERR_OK)
 		return e;
@@ -306,7 +306,7 @@ delete_locked(struct account *acc, struct deletion *d)
 	struct db_txn *t;
 	enum err e;
 
-	if (!mailbox_is_there(acc, d->name))
+	if (!folder_exists(acc, d->name))
 		return ERR_NOTFOUND;
 	if ((e = fs_mkdir(acc->root_fd, "loft", 0700)) != ERR_OK ||
 	    (e = fs_mkdir(acc->root_fd, "loft/deleted", 0700)) != ERR_OK ||
@@ -395,5 +395,5 @@ bool
 folder_is_reserved(struct account *acc, struct span name)
 {
 	return others_reserve(acc, name) == ERR_BUSY &&
-	    !mailbox_is_there(acc, name);
+	    !folder_exists(acc, name);
 }

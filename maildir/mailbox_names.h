@@ -23,9 +23,6 @@ void names_unlock(struct account *acc);
 /* Under that lock: does what a dead process had begun. */
 enum err rename_finish(struct account *acc);
 
-/* Whether a mailbox is there: a directory with cur/ in it. */
-bool mailbox_is_there(struct account *acc, struct span name);
-
 /* Within a write transaction: a folder's record and its name become another's. */
 enum err rename_record(struct db_txn *t, struct arena *a, uint32_t id,
     struct span from, struct span to);

@@ -73,7 +73,7 @@ check_targets(struct account *acc, const struct rename_one *list)
 	for (; list != NULL; list = list->next) {
 		if ((e = name_check(list->to)) != ERR_OK)
 			return e;
-		if (mailbox_is_there(acc, list->to))
+		if (folder_exists(acc, list->to))
 			return ERR_EXISTS;
 		if ((e = others_reserve(acc, list->to)) != ERR_OK)
 			return e;
@@ -413,7 +413,7 @@ rename_locked(struct account *acc, struct renaming *m)
 		return e;
 	if (list == NULL)
 		return ERR_NOTFOUND;
-	if (mailbox_is_there(acc, m->to))
+	if (folder_exists(acc, m->to))
 		return ERR_EXISTS;
 	m->dirs = list;
 	if ((e = others_reserve(acc, m->to)) == ERR_OK &&

@@ -90,6 +90,17 @@ name_from_dir(const char *entry, struct span *name_out)
 }
 
 bool
+name_up(struct span *name)
+{
+	while (name->n > 0 && name->p[name->n - 1] != '.')
+		name->n--;
+	if (name->n == 0)
+		return false;
+	name->n--;
+	return true;
+}
+
+bool
 name_is_below(struct span name, struct span parent)
 {
 	return name.n > parent.n + 1 && span_starts(name, parent) &&

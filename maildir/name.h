@@ -37,6 +37,9 @@ bool name_is_inbox(struct span name);
 /* Whether `name` lies below `parent` ("a.b" below "a"). */
 bool name_is_below(struct span name, struct span parent);
 
+/* Takes the last level off a storage name; false: it was the only one. */
+bool name_up(struct span *name);
+
 /*
  * Whether a name matches a LIST pattern with "*" and "%" (RFC 3501 6.3.8), for
  * the given separator; linear in the length but for the number of wildcards

@@ -123,7 +123,7 @@ enter(struct session *s, struct acl_command *c, unsigned need)
 	enum err e = c->bad == ERR_OK ? target_enter(s, &c->t, need) : c->bad;
 
 	if (e == ERR_OK && !target_is_foreign(&c->t) &&
-	    !mailbox_exists(s, c->t.storage))
+	    !folder_exists(s->account, c->t.storage))
 		e = ERR_NOTFOUND;
 	return e == ERR_NOTFOUND ? mailbox_missing(s, &c->t, NULL) : e;
 }

@@ -20,18 +20,21 @@ is_inbox(const struct target *t)
 
 /* What takes the directory that the mailboxes of somebody else are in. */
 static enum err
-ask_owner(struct session *s, const struct target *t, const char *what,
-    struct span to)
+ask_owner(struct session *s, struct target *t, const char *what,
+    struct target *to)
 {
-	struct span word[] = { span_of(what), t->storage, to };
+	struct span word[] = { span_of(what), t->storage,
+		to == NULL ? SPAN_NONE : to->storage };
 	struct buf answer = { 0 };
 	enum err e = ERR_CANNOT;
 
 	if (share_is_possible(s))
-		e = share_ask(s, t, word, to.p == NULL ? 2 : 3, &answer);
+		e = share_ask(s, t, word, to == NULL ? 2 : 3, &answer);
 	else
 		status_set(s, NULL, "Mailboxes of others are out of reach "
 		    "here.");
+	(to != NULL ? to : t)->reserved = span_eq(buf_span(&answer),
+	    SPAN("reserved"));
 	buf_clear(&answer);
 	return e;
 }
@@ -55,7 +58,7 @@ cmd_create(struct session *s, struct cursor *in, bool by_uid)
 	if (is_inbox(&t))
 		return target_is_foreign(&t) ? ERR_CANNOT : ERR_EXISTS;
 	if (target_is_foreign(&t))
-		e = ask_owner(s, &t, "create", SPAN_NONE);
+		e = ask_owner(s, &t, "create", NULL);
 	else if ((e = target_enter_parent(s, &t, ACL_CREATE)) == ERR_OK)
 		e = folder_create(s->account, t.storage);
 	return e == ERR_BUSY ? mailbox_in_use(s, &t) : e;
@@ -80,12 +83,12 @@ was_selected(const struct session *s, const struct target *t, uint32_t id)
 }
 
 static enum err
-delete(struct session *s, const struct target *t, uint32_t *id_out)
+delete(struct session *s, struct target *t, uint32_t *id_out)
 {
 	struct policy p;
 
 	if (target_is_foreign(t))
-		return ask_owner(s, t, "delete", SPAN_NONE);
+		return ask_owner(s, t, "delete", NULL);
 	p = policy_for(s->cfg, t->account, t->storage);
 	return folder_delete(s->account, t->storage, policy_delete(&p),
 	    id_out);
@@ -163,14 +166,13 @@ rename_how(void *ctx, struct span name)
 }
 
 static enum err
-rename_it(struct session *s, const struct target *from,
-    const struct target *to)
+rename_it(struct session *s, struct target *from, struct target *to)
 {
 	const struct others_policy policy = { rename_how, s };
 	enum err e;
 
 	if (target_is_foreign(from))
-		return ask_owner(s, from, "rename", to->storage);
+		return ask_owner(s, from, "rename", to);
 	if ((e = target_enter_parent(s, to, ACL_CREATE)) != ERR_OK)
 		return e;
 	return folder_rename(s->account, from->storage, to->storage, &policy);
@@ -203,8 +205,9 @@ cmd_rename(struct session *s, struct cursor *in, bool by_uid)
 	    ERR_OK)
 		e = rename_it(s, &from, &to);
 	if (e == ERR_BUSY)
-		return mailbox_in_use(s, !target_is_foreign(&to) &&
-		    folder_is_reserved(s->account, to.storage) ? &to : &from);
+		return mailbox_in_use(s, to.reserved || (!target_is_foreign(
+		    &to) && folder_is_reserved(s->account, to.storage)) ?
+		    &to : &from);
 	if (e == ERR_OK)
 		follow(s, &from, &to);
 	return e == ERR_NOTFOUND ? mailbox_missing(s, &from, NULL) : e;
@@ -238,7 +241,7 @@ cmd_subscribe(struct session *s, struct cursor *in, bool by_uid)
 		return e;
 	if (bad != ERR_OK)
 		return bad;
-	if ((!target_is_foreign(&t) && !mailbox_exists(s, t.storage)) ||
+	if ((!target_is_foreign(&t) && !folder_exists(s->account, t.storage)) ||
 	    target_enter(s, &t, ACL_LOOKUP) == ERR_NOTFOUND)
 		return mailbox_missing(s, &t, NULL);
 	return subs_set(s->account->control_fd, subscribed(s, &t), true,

@@ -5,6 +5,8 @@
  */
 #include "common/acl.h"
 #include "common/config.h"
+#include "maildir/account.h"
+#include "maildir/folder.h"
 #include "worker/list.h"
 #include "worker/mailbox.h"
 #include "worker/namespace.h"
@@ -275,7 +277,7 @@ is_ours(struct session *s, struct span name)
 	struct span storage;
 
 	return namespace_to_storage(s->cfg, name, &s->command, &storage) ==
-	    ERR_OK && mailbox_exists(s, storage);
+	    ERR_OK && folder_exists(s->account, storage);
 }
 
 static void

@@ -82,7 +82,7 @@ was_renamed(struct session *s, const struct target *t, struct target *to)
 		return ask_name(s, to) && target_enter(s, to, ACL_LOOKUP) ==
 		    ERR_OK;
 	return folder_renamed_to(s->account, t->storage, &s->command,
-	    &to->storage) == ERR_OK && mailbox_exists(s, to->storage) &&
+	    &to->storage) == ERR_OK && folder_exists(s->account, to->storage) &&
 	    target_enter(s, to, ACL_LOOKUP) == ERR_OK;
 }
 
@@ -110,7 +110,7 @@ mailbox_missing(struct session *s, const struct target *t,
 enum err
 mailbox_in_use(struct session *s, const struct target *t)
 {
-	bool reserved = !target_is_foreign(t) &&
+	bool reserved = target_is_foreign(t) ? t->reserved :
 	    folder_is_reserved(s->account, t->storage);
 	struct buf name = { 0 };
 
@@ -128,14 +128,4 @@ mailbox_selected_in_use(struct session *s)
 	struct target t = target_selected(s);
 
 	return mailbox_in_use(s, &t);
-}
-
-bool
-mailbox_exists(struct session *s, struct span storage)
-{
-	char dir[256], cur[264];
-
-	name_to_dir(storage, dir);
-	snprintf(cur, sizeof(cur), "%s/cur", dir);
-	return faccessat(s->account->root_fd, cur, F_OK, 0) == 0;
 }

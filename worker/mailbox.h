@@ -36,7 +36,4 @@ enum err mailbox_in_use(struct session *s, const struct target *t);
 /* The same of the selected mailbox. */
 enum err mailbox_selected_in_use(struct session *s);
 
-/* Whether there is such a mailbox in the session's own account. Looks at the disk. */
-bool mailbox_exists(struct session *s, struct span storage);
-
 #endif

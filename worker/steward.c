@@ -6,6 +6,7 @@
 #include "maildir/account.h"
 #include "maildir/alone.h"
 #include "maildir/folder.h"
+#include "maildir/name.h"
 #include "worker/policy.h"
 #include "worker/rights.h"
 
@@ -36,15 +37,16 @@ need(const struct wish *w, struct span storage, unsigned right)
 	    (rights & right) == 0 ? ERR_PERM : ERR_OK;
 }
 
-/* The account's top is its owner's; that of nobody's account has a list, too. */
+/*
+ * On the nearest mailbox above that is there (RFC 4314 4). The account's top is its
+ * owner's; that of nobody's account has a list, too.
+ */
 static enum err
 need_above(const struct wish *w, struct span storage)
 {
-	while (storage.n > 0 && storage.p[storage.n - 1] != '.')
-		storage.n--;
-	if (storage.n > 0)
-		return need(w, (struct span){ storage.p, storage.n - 1 },
-		    ACL_CREATE);
+	while (name_up(&storage))
+		if (folder_exists(w->acc, storage))
+			return need(w, storage, ACL_CREATE);
 	return *w->acc->user == '\0' && (rights_at(w->acc->root_fd, SPAN(""),
 	    &w->who) & ACL_CREATE) != 0 ? ERR_OK : ERR_PERM;
 }
@@ -166,6 +168,10 @@ steward_run(struct admin *a)
 		if (span_eq(a->arg[2], span_of(wishes[i].word)) &&
 		    a->n == 3 + wishes[i].names)
 			e = wishes[i].run(&w);
+	/* Two mailboxes may be in use; only a name that is waited for can be named. */
+	for (size_t i = 0; i < 2 && e == ERR_BUSY; i++)
+		if (w.name[i].n > 0 && folder_is_reserved(w.acc, w.name[i]))
+			buf_adds(&a->out, "reserved");
 	lines = a->out;
 	a->out = (struct buf){ 0 };
 	buf_addf(&a->out, "%d\n", (int)e);

@@ -19,7 +19,8 @@
  *   rename FROM TO     x, and k above TO
  *   renamed NAME       the name now of one that had this name; l
  *
- * The exit code is 0; `out` is an enum err as a number, then lines.
+ * The exit code is 0; `out` is an enum err as a number, then lines; of ERR_BUSY
+ * "reserved" where the name wanted is that of a deleted mailbox that is open still.
  */
 
 #endif

@@ -10,6 +10,7 @@
 #include "maildir/account.h"
 #include "maildir/alone.h"
 #include "maildir/folder.h"
+#include "maildir/name.h"
 #include "worker/namespace.h"
 #include "worker/rights.h"
 #include "worker/session.h"
@@ -82,12 +83,9 @@ target_enter_parent(struct session *s, const struct target *t, unsigned need)
 {
 	struct target parent = *t;
 
-	while (parent.storage.n > 0 &&
-	    parent.storage.p[parent.storage.n - 1] != '.')
-		parent.storage.n--;
+	while (name_up(&parent.storage))
+		if (folder_exists(s->account, parent.storage))
+			return target_enter(s, &parent, need);
 	/* The top of the account is its owner's. */
-	if (parent.storage.n == 0)
-		return ERR_OK;
-	parent.storage.n--;
-	return target_enter(s, &parent, need);
+	return ERR_OK;
 }

@@ -22,6 +22,8 @@ struct target {
 	 */
 	struct account *account;
 	unsigned rights;		/* ACL_*, all where no rights are kept */
+	/* Somebody else's: the name is that of a deleted mailbox that is open still. */
+	bool reserved;
 };
 
 /*
@@ -33,7 +35,10 @@ struct target {
  */
 enum err target_enter(struct session *s, struct target *t, unsigned need);
 
-/* The same of the mailbox above it, where there is one, for CREATE and RENAME. */
+/*
+ * The same of the nearest mailbox above it that is there, if any (RFC 4314 4: CREATE and
+ * RENAME); of our own.
+ */
 enum err target_enter_parent(struct session *s, const struct target *t,
     unsigned need);
 
