@@ -78,6 +78,8 @@ class TranscriptFile(pytest.File):
             if v == transcripts.Transcript(self.path).variants[0] \
                     and self.path.parent.name == "rfc2180":
                 yield self.alone(v)
+                if (item := self.shared(v)) is not None:
+                    yield item
 
     def alone(self, v):
         """The same where each mailbox has a state of its own."""
@@ -87,21 +89,35 @@ class TranscriptFile(pytest.File):
         item.extra = "".join(x + "\n" for x in item.transcript.config)
         return item
 
+    def shared(self, v):
+        """The same where all clients but the first are another user."""
+        item = TranscriptItem.from_parent(
+            self, name=self.path.stem + "[users]")
+        item.transcript = transcripts.Transcript(self.path, v)
+        if not item.transcript.share():
+            return None
+        item.extra = "".join(x + "\n" for x in item.transcript.config)
+        return item
+
 
 class TranscriptItem(pytest.Item):
     transcript, extra = None, ""
 
     def runtest(self):
         if os.environ.get("LOFT_VIA") == "tunnel":
+            if self.transcript.shared:
+                pytest.skip("one user alone has a tunnel")
             own = servers.Tunnel(extra=self.extra)
             try:
                 if not transcripts.play_in_tunnel(self.transcript, own):
                     pytest.skip("it is about logging in")
             finally:
                 drop(own)
-        else:
-            transcripts.play(self.transcript, shared_server(self.extra),
-                             new_user())
+            return
+        server = shared_server(self.extra)
+        if self.transcript.shared and not server.has_mounts():
+            pytest.skip("no mounts here: nobody comes to mailboxes of others")
+        transcripts.play(self.transcript, server, new_user())
 
     def repr_failure(self, excinfo, style=None):
         if isinstance(excinfo.value, (AssertionError, OSError)):

@@ -48,7 +48,7 @@ def serve(daemon, extra=""):
         "{dir}", str(d.dir)))
     (d.dir / "sharing").mkdir()
     d.start()
-    if "mounts" not in d.status()["home"][-1]:
+    if not d.has_mounts():
         assert b")) NIL NIL" in d.client("bert").ok("NAMESPACE")[0]
         pytest.skip("no mounts here: nobody comes to mailboxes of others")
     if d.kind == "system" and "idmap" not in d.status()["home"][-1]:

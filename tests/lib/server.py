@@ -190,6 +190,15 @@ class Server:
                               check=check, capture_output=True, text=True,
                               timeout=30)
 
+    def has_mounts(self):
+        """Whether home hands folders out as mounts of their own."""
+        def home():
+            for line in self.ctl("status").stdout.splitlines():
+                if line.startswith("home\t") and "starting" not in line:
+                    return line
+            return None
+        return "mounts" in wait_for("the home role", home)
+
     def stop(self, kill=False):
         if self.process and self.process.poll() is None:
             self.process.send_signal(signal.SIGKILL if kill else signal.SIGTERM)

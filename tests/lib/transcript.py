@@ -11,6 +11,14 @@ from maildirs import UIDVALIDITY
 DATA = pathlib.Path(__file__).resolve().parents[1] / "data"
 LINE = re.compile(r"(?P<who>[CS])(?P<n>\d*)(?P<kind>[u?|]?)(?P<colon>:?)"
                   r"(?: (?P<text>.*))?$")
+# Names of mailboxes that transcripts of RFC 2180 share between users.
+SHARED = re.compile(r"(?<![\w/])(BAR|BAZ|FOO|FRED|OLD|OTHER)(?!\w)")
+NAMESPACE = """\
+namespace others {
+  type = shared
+  prefix = shared/%%u/
+  separator = /
+}""".split("\n")
 HOLE = re.compile(r"<<(?:(?P<name>[a-z]\w*)(?P<re>:.*?)?|(?P<only>.*?))>>|\.\.\.")
 
 
@@ -27,7 +35,7 @@ class Transcript:
         self.config, self.also = [], []
         self.mailboxes, self.messages, self.starts = [], [], {}
         self.rights = []
-        self.entered = False
+        self.entered = self.shared = False
         self.steps = []
         lines = self.path.read_text(encoding="utf-8").split("\n")
         end = lines.index("")
@@ -47,6 +55,16 @@ class Transcript:
         """All mailboxes that are there from the start have a list of rights."""
         self.entered = True
         self.config.append("acl_driver = vfile")
+
+    def share(self):
+        """
+        Every client but C1 is another user, who comes to the mailboxes of C1's. False:
+        it is about an INBOX, which cannot be shared.
+        """
+        self.shared = True
+        self.config += NAMESPACE
+        return all(m["name"] != "INBOX"
+                   for m in self.mailboxes + self.messages)
 
     def choose(self, variant):
         self.config += variant[:len(self.also)]
@@ -134,7 +152,10 @@ def flags_of(message):
 
 
 class Player:
-    """One run of a transcript. connect(): an Imap with its greeting unread."""
+    """
+    One run of a transcript. connect(): an Imap with its greeting unread. Where it is
+    shared, all mailboxes lie below T, on which everybody has all rights.
+    """
 
     def __init__(self, transcript, maildir, connect, user):
         self.t, self.mail, self.connect = transcript, maildir, connect
@@ -142,26 +163,46 @@ class Player:
         self.vars = {"user": user}
         self.said = []
 
+    def prefix(self, n):
+        if not self.t.shared:
+            return ""
+        return "T/" if n == "1" else f"shared/{self.vars['user']}/T/"
+
+    def named(self, n, text):
+        """As client n writes the names in a text."""
+        if not self.t.shared:
+            return text
+        text = re.sub(r'^(\S+ L(IST|SUB)) "" ',
+                      rf'\1 "{self.prefix(n)}" ', text)
+        return SHARED.sub(self.prefix(n) + r"\1", text)
+
+    def user_of(self, n):
+        other = self.t.shared and n != "1"
+        return self.vars["user"] + ("guest" if other else "")
+
     def build(self):
         subscribed = []
+        if self.t.shared:
+            self.mail.folder("T")
         for m in self.t.mailboxes:
-            self.mail.folder(m["name"], int(m.get("uidvalidity", UIDVALIDITY)),
+            self.mail.folder(self.named("1", m["name"]), int(m.get("uidvalidity", UIDVALIDITY)),
                              int(m["uidnext"]) if "uidnext" in m else None)
             if m.get("subscribed"):
                 subscribed.append(m["name"])
         self.mail.folder("INBOX")
         for m in self.t.messages:
-            self.mail.add(m["name"], content_of(m), flags=flags_of(m),
-                          uid=int(m["uid"]) if "uid" in m else None,
+            self.mail.add(self.named("1", m["name"]), content_of(m),
+                          flags=flags_of(m), uid=int(m["uid"]) if "uid" in m else None,
                           new=bool(m.get("new")), size=int(m.get("size", 0)),
                           date=m.get("date"))
         self.mail.write()
         for name, *entry in self.t.rights:
             self.mail.add_rights(name, " ".join(entry))
-        if self.t.entered:
-            for name in self.mail.folders:
-                if name != "INBOX":
-                    self.mail.add_rights(name, "anyone ")
+        for name in self.mail.folders:
+            if name != "INBOX" and self.t.shared:
+                self.mail.add_rights(name, "anyone lrswipkxtea")
+            elif name != "INBOX" and self.t.entered:
+                self.mail.add_rights(name, "anyone ")
         if subscribed:
             self.mail.subscribe(*subscribed)
 
@@ -174,9 +215,9 @@ class Player:
                 c.greet()
             if how in ("login", "select", "examine") \
                     and not c.greeting.startswith(b"* PREAUTH"):
-                c.login(self.vars["user"])
+                c.login(self.user_of(n))
             if how in ("select", "examine"):
-                c.ok(f'{how.upper()} "{name}"')
+                c.ok(f'{how.upper()} "{self.named(n, name)}"')
         return self.clients[n]
 
     # ---- playing ----
@@ -185,7 +226,9 @@ class Player:
         self.build()
         for n in self.t.starts:
             self.client(n)
-        steps, i = self.t.steps, 0
+        self.steps = steps = [(number, {**s, "text": self.named(
+            s.get("n", "1"), s["text"])}) for number, s in self.played()]
+        i = 0
         while i < len(steps):
             number, s = steps[i]
             try:
@@ -197,8 +240,21 @@ class Player:
         for n in self.clients:
             self.end(n)
 
+    def played(self):
+        """All steps but LSUB of others: their lists of subscriptions are their own."""
+        tag = None
+        for number, s in self.t.steps:
+            m = re.match(r"(\S+) (LSUB )?", s["text"])
+            if self.t.shared and s.get("n") != "1" and s["who"] == "C" \
+                    and m and m[2]:
+                tag = m[1]
+            if tag is None:
+                yield number, s
+            elif s["who"] == "S" and s["text"].startswith(tag + " "):
+                tag = None
+
     def step(self, i, s):
-        steps = self.t.steps
+        steps = self.steps
         if s["who"] == "!":
             self.outside(shlex.split(s["text"]), s)
             return i + 1
@@ -225,7 +281,7 @@ class Player:
 
     def say(self, i):
         """Sends a line, and the literals that follow it."""
-        steps = self.t.steps
+        steps = self.steps
         s = steps[i][1]
         n, text, c = s["n"], self.fill(s["text"]), self.client(s["n"])
         i += 1
