@@ -25,6 +25,7 @@ enum multi_expunge {
 };
 enum multi_store { STORE_PARTIAL, STORE_ATOMIC };
 enum multi_copy { COPY_ALLOW, COPY_REFUSE };
+enum multi_seen { SEEN_AUTO, SEEN_SHARED, SEEN_PRIVATE };
 
 /*
  * The policies of RFC 2180, which are settings of their own and of mailbox blocks, and
@@ -32,7 +33,7 @@ enum multi_copy { COPY_ALLOW, COPY_REFUSE };
  */
 enum config_multi {
 	MULTI_DELETE, MULTI_RENAME, MULTI_EXPUNGE, MULTI_STORE, MULTI_COPY,
-	MULTI_GHOST_MAX_AGE,
+	MULTI_SEEN, MULTI_GHOST_MAX_AGE,
 	MULTI_COUNT
 };
 
@@ -80,6 +81,7 @@ struct config_namespace {
 	bool inbox, hidden, subscriptions, disabled;
 	const char *list;	/* "yes", "no", "children" */
 	const char *location;	/* overrides mail_location; "" none */
+	bool private_seen;	/* INDEXPVT: \Seen is each user's own */
 	struct config_mailbox *mailboxes;
 };
 

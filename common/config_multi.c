@@ -11,6 +11,7 @@ static const char *const names[MULTI_COUNT] = {
 	[MULTI_EXPUNGE] = "multiaccess_expunge",
 	[MULTI_STORE] = "multiaccess_store",
 	[MULTI_COPY] = "multiaccess_copy",
+	[MULTI_SEEN] = "multiaccess_seen",
 	[MULTI_GHOST_MAX_AGE] = "multiaccess_ghost_max_age",
 };
 

@@ -330,10 +330,7 @@ check_served(struct reading *r, struct config_namespace *ns)
 			return;
 		}
 		r->st->cfg->acl = ACL_VFILE;
-		if (strstr(ns->location, "INDEXPVT") != NULL)
-			cfg_problem(r->st, r->section, CFG_NOTE, "namespace "
-			    "%s: INDEXPVT is ignored: all who read a mailbox "
-			    "share its \\Seen", name);
+		ns->private_seen = strstr(ns->location, ":INDEXPVT=") != NULL;
 	} else if (!ns->inbox && *ns->location != '\0') {
 		cfg_problem(r->st, r->section, CFG_NOTE, "namespace %s: a "
 		    "second place for a user's mail is not served yet; clients "

@@ -77,6 +77,7 @@ struct account {
 	/* Accounts of single folders, by alone.h: those reached from here. */
 	struct account *inner, *next, *outer;
 	char *key;		/* whose, where it is not ours */
+	bool private_seen;	/* \Seen there is ours alone, and kept in `outer` (seen.h) */
 	/* What its list of rights says of us (worker/rights.h), and of which file. */
 	bool rights_known;
 	unsigned rights;

@@ -27,6 +27,7 @@
 #include "maildir/account.h"
 #include "maildir/change_add.h"
 #include "maildir/scan.h"
+#include "maildir/seen.h"
 #include "maildir/uidlist.h"
 
 static enum err
@@ -188,6 +189,26 @@ fail:
 	return e;
 }
 
+/* Where \Seen is the user's own, it is none of the file's flags. */
+static void
+take_seen(const struct folder *to, struct incoming *in, size_t n)
+{
+	for (size_t i = 0; i < n && to->seen != NULL; i++) {
+		in[i].seen |= (in[i].rec.flags & FLAG_SEEN) != 0;
+		in[i].rec.flags &= ~(uint32_t)FLAG_SEEN;
+	}
+}
+
+/* The messages are there; what goes wrong now was logged. */
+static void
+put_seen(const struct folder *to, const struct incoming *in, size_t n)
+{
+	for (size_t i = 0; i < n && to->seen != NULL; i++)
+		if (in[i].seen && in[i].placed)
+			(void)!seen_set(to->seen, &in[i].rec.uid, 1, true,
+			    to->acc->sync);
+}
+
 enum err
 change_add(struct folder *to, struct incoming *in, size_t n, bool may_miss,
     enum err (*also)(struct db_txn *, void *), void *ctx)
@@ -201,6 +222,7 @@ change_add(struct folder *to, struct incoming *in, size_t n, bool may_miss,
 		arena_free(&a);
 		return e;
 	}
+	take_seen(to, in, n);
 	before = scan_cur_mtime(to);
 	if ((e = place(to, in, n, may_miss)) == ERR_OK) {
 		KILL_POINT("add-placed");
@@ -213,6 +235,8 @@ change_add(struct folder *to, struct incoming *in, size_t n, bool may_miss,
 	}
 	uidlist_unlock(to->control_fd);
 	KILL_POINT("add-committed");
+	if (e == ERR_OK)
+		put_seen(to, in, n);
 	arena_free(&a);
 	return e;
 }

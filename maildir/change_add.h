@@ -18,6 +18,7 @@ struct incoming {
 	const char *from_name;
 	char name[400];		/* in cur/ */
 	bool placed;
+	bool seen;		/* by this user, where \Seen is his own */
 };
 
 /*

@@ -22,6 +22,7 @@
 #include "maildir/ghost.h"
 #include "maildir/presence.h"
 #include "maildir/scan.h"
+#include "maildir/seen.h"
 #include "maildir/unique.h"
 
 /* The keywords' names as they are, not as of the session's last look. */
@@ -163,10 +164,12 @@ drop_tmp(struct folder *to, const struct incoming *in, size_t n)
 
 /* The record that the copy gets. */
 enum err
-copy_prepare(const struct keywords *names, struct folder *to, bool create,
-    const struct record *rec, struct arena *a, struct incoming *in)
+copy_prepare(const struct folder *f, const struct keywords *names,
+    struct folder *to, bool create, const struct record *rec, struct arena *a,
+    struct incoming *in)
 {
 	in->rec = *rec;
+	in->rec.flags = seen_flags(f->seen, rec->uid, rec->flags);
 	in->rec.flags &= FLAG_ALL & ~to->locked_flags;
 	in->rec.save_date = clock_s();
 	in->rec.extra = SPAN_NONE;
@@ -214,8 +217,8 @@ change_copy(struct folder *f, const uint32_t *uids, size_t n,
 			if (!has_names(&names, rec.keywords))
 				e = copy_keywords(f, a, &names);
 			if (e == ERR_OK)
-				e = copy_prepare(&names, to, true, &rec, a,
-				    &in[have]);
+				e = copy_prepare(f, &names, to, true, &rec,
+				    a, &in[have]);
 			have++;
 			/* With none so far there was a time with all. */
 			if (e == ERR_OK && whole && ghost)

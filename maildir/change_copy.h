@@ -32,9 +32,9 @@ enum err copy_map_keywords(const struct keywords *from, struct folder *to,
 enum err copy_link(struct folder *f, uint32_t uid, struct folder *to,
     const char *tmp_name, struct arena *a, struct record *rec, bool *ghost);
 
-/* The record that the copy gets; names: the source's keywords. */
-enum err copy_prepare(const struct keywords *names, struct folder *to,
-    bool create, const struct record *rec, struct arena *a,
+/* The record that the copy gets; names: f's keywords. */
+enum err copy_prepare(const struct folder *f, const struct keywords *names,
+    struct folder *to, bool create, const struct record *rec, struct arena *a,
     struct incoming *in);
 
 #endif

@@ -318,8 +318,8 @@ move_locked(struct moving *m, const uint32_t *uids, size_t n, size_t *n_gone)
 	old = arena_array(m->a, m->n, sizeof(*old));
 	for (size_t i = 0; i < m->n; i++) {
 		old[i] = m->in[i].rec;
-		e = copy_prepare(&m->names, m->to, false, &old[i], m->a,
-		    &m->in[i]);
+		e = copy_prepare(m->f, &m->names, m->to, false, &old[i],
+		    m->a, &m->in[i]);
 		if (e != ERR_OK)
 			return e == ERR_NOTFOUND ? ERR_STATE : e;
 	}

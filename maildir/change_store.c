@@ -19,6 +19,7 @@
 #include "maildir/folder_path.h"
 #include "maildir/index.h"
 #include "maildir/scan.h"
+#include "maildir/seen.h"
 
 struct target {
 	uint32_t uid, old_flags, new_flags;	/* old_flags with RECORD_NEW */
@@ -82,7 +83,7 @@ nameless(const struct keywords *k)
 static void
 keep_locked(const struct folder *f, struct target *t)
 {
-	uint32_t locked = f->locked_flags;
+	uint32_t locked = f->locked_flags | (f->seen != NULL ? FLAG_SEEN : 0);
 
 	t->new_flags = (t->new_flags & ~locked) | (t->old_flags & locked &
 	    FLAG_ALL);
@@ -128,7 +129,8 @@ read_targets(struct storing *s, const uint32_t *uids, size_t n,
 				.old_keywords = rec.keywords };
 			apply_op(g, op, flags,
 			    keywords | (rec.keywords & keep));
-			if (s->f->locked_flags != 0 || s->f->keywords_locked)
+			if (s->f->locked_flags != 0 ||
+			    s->f->keywords_locked || s->f->seen != NULL)
 				keep_locked(s->f, g);
 			s->n++;
 			if (!g->changed)
@@ -302,12 +304,36 @@ store_locked(struct storing *s, const uint32_t *uids, size_t n,
 	return ERR_OK;
 }
 
+/*
+ * \Seen of this user alone, after what all share: who dies between has changed the
+ * other flags only.
+ */
+static enum err
+store_seen(struct storing *s, enum store_op op, uint32_t flags, bool *changed)
+{
+	struct folder *f = s->f;
+	bool named = (flags & FLAG_SEEN) != 0;
+	bool on = named && op != STORE_REMOVE;
+	uint32_t *uids = arena_array(s->a, s->n + 1, sizeof(*uids));
+	size_t n = 0;
+
+	*changed = false;
+	if ((!named && op != STORE_SET) || f->locked_flags & FLAG_SEEN)
+		return ERR_OK;
+	for (size_t i = 0; i < s->n; i++)
+		if ((seen_flags(f->seen, s->t[i].uid, 0) != 0) != on)
+			uids[n++] = s->t[i].uid;
+	*changed = n > 0;
+	return seen_set(f->seen, uids, n, on, f->acc->sync);
+}
+
 enum err
 change_store(struct folder *f, const uint32_t *uids, size_t n,
     enum store_op op, uint32_t flags, uint64_t keywords, uint64_t told,
     bool whole, struct arena *a, struct store_result *out)
 {
 	struct storing s = { .f = f, .whole = whole, .a = a };
+	bool seen_changed = false;
 	enum err e;
 
 	memset(out, 0, sizeof(*out));
@@ -321,6 +347,8 @@ change_store(struct folder *f, const uint32_t *uids, size_t n,
 		return e;
 	e = store_locked(&s, uids, n, op, flags, keywords);
 	folder_unlock(f);
+	if (e == ERR_OK && f->seen != NULL)
+		e = store_seen(&s, op, flags, &seen_changed);
 	if (e != ERR_OK)
 		return e;
 	out->gone = s.gone;
@@ -333,12 +361,13 @@ change_store(struct folder *f, const uint32_t *uids, size_t n,
 		const struct target *g = &s.t[i];
 
 		out->done[i] = (struct changed_message){ .uid = g->uid,
-			.flags = g->new_flags, .keywords = g->new_keywords,
+			.flags = seen_flags(f->seen, g->uid, g->new_flags),
+			.keywords = g->new_keywords,
 			.modseq = g->changed ? s.modseq : g->modseq };
 		out->foreign[i] = g->modseq > told &&
 		    !folder_is_own(f, g->modseq);
 	}
-	if (s.modseq != 0)
+	if (s.modseq != 0 || seen_changed)
 		account_changed(f->acc, f->id);
 	return ERR_OK;
 }

@@ -21,6 +21,7 @@
 #include "maildir/name.h"
 #include "maildir/presence.h"
 #include "maildir/scan.h"
+#include "maildir/seen.h"
 
 enum { LOCK_WAIT_MS = 30000, NAME_TRIES = 20 };
 
@@ -170,6 +171,7 @@ free_folder(struct folder **folder)
 	arena_free(&f->arena);
 	arena_free(&f->pending_arena);
 	free(f->pending);
+	seen_close(&f->seen);
 	free(f);
 	*folder = NULL;
 }
@@ -372,6 +374,21 @@ take_record(struct folder *f, const struct folder_rec *r)
 	folder_keywords_take(f, r);
 }
 
+/* Where \Seen is the user's own: once it is known which mailbox it is. */
+static enum err
+open_seen(struct folder *f)
+{
+	enum err e;
+
+	if (!f->acc->private_seen || f->acc->outer == NULL || f->seen != NULL)
+		return ERR_OK;
+	if ((e = seen_open(f->acc->outer, f, &f->seen)) != ERR_CANNOT)
+		return e;
+	log_warn("mailbox %s: its dovecot-uidlist has no GUID, so that \\Seen "
+	    "is shared by all who read it", f->name);
+	return ERR_OK;
+}
+
 static enum err
 open_by_name(struct account *acc, struct span name, bool select,
     bool read_only, struct folder **folder_out)
@@ -418,6 +435,8 @@ folder_open(struct account *acc, struct span name, struct folder **folder_out)
 		db_abort(&t);
 	}
 	arena_free(&a);
+	if (e == ERR_OK)
+		e = open_seen(*folder_out);
 	if (e != ERR_OK)
 		free_folder(folder_out);
 	return e;
@@ -459,7 +478,7 @@ folder_open_id(struct account *acc, uint32_t id, struct folder **folder_out)
 /* ---- SELECT ---- */
 
 static enum err
-read_view(struct db_txn *t, const struct folder_rec *r,
+read_view(struct db_txn *t, const struct folder *f, const struct folder_rec *r,
     struct folder_snapshot *snap)
 {
 	struct page_iter it;
@@ -478,7 +497,8 @@ read_view(struct db_txn *t, const struct folder_rec *r,
 				break;
 			snap->uids[snap->n++] = uid;
 			if (snap->unseen_uid == 0 &&
-			    !(page_flags(&it.page, i) & FLAG_SEEN))
+			    !(seen_flags(f->seen, uid, page_flags(&it.page,
+			    i)) & FLAG_SEEN))
 				snap->unseen_uid = uid;
 		}
 	}
@@ -524,13 +544,15 @@ enter(struct folder *f, struct folder_snapshot *snap)
 		e = ERR_NOTFOUND;
 	if (e == ERR_OK && (e = check_renamed(t, f, &r)) == ERR_OK &&
 	    (e = presence_enter(t, f->acc, f->id, r.modseq,
-	    f->read_only)) == ERR_OK && (e = read_view(t, &r, snap)) ==
-	    ERR_OK) {
+	    f->read_only)) == ERR_OK) {
+		take_record(f, &r);
+		e = open_seen(f);
+	}
+	if (e == ERR_OK && (e = read_view(t, f, &r, snap)) == ERR_OK) {
 		snap->uidnext = r.synced_uidnext;
 		snap->modseq = f->cursor = r.modseq;
 		snap->recent_from = r.first_recent;
 		snap->keywords_full = r.keywords.n == KEYWORD_MAX;
-		take_record(f, &r);
 		if (!f->read_only && r.first_recent < r.synced_uidnext) {
 			r.first_recent = r.synced_uidnext;
 			e = rec_put(t, &r);

@@ -15,6 +15,7 @@ struct account;
 struct uidlist;
 
 struct pending_facts;
+struct seen;
 
 /* An open folder. Bound to its identity, never to its name. */
 struct folder {
@@ -36,6 +37,7 @@ struct folder {
 	struct arena arena;
 	uint64_t cursor;	/* expunged_told as last written */
 	uint64_t cursor_ms;	/* when */
+	struct seen *seen;	/* \Seen of this user alone; NULL: all share it */
 	uint64_t own_modseq[8];	/* our latest changes, for sync to keep quiet */
 	unsigned own_at;
 	struct pending_facts *pending;	/* learned, not yet in the cache */

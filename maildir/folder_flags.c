@@ -7,6 +7,7 @@
 #include "maildir/account.h"
 #include "maildir/folder.h"
 #include "maildir/index.h"
+#include "maildir/seen.h"
 
 /*
  * A page that holds just the UIDs that come next, which is the rule: compared
@@ -65,6 +66,10 @@ folder_flags(struct folder *f, const uint32_t *uids, size_t n,
 		page_iter_end(&it);
 	}
 	db_abort(&t);
+	for (i = 0; f->seen != NULL && i < n; i++)
+		if (flags_out[i] != FLAGS_GONE)
+			flags_out[i] = (uint8_t)seen_flags(f->seen, uids[i],
+			    flags_out[i]);
 	if (e == ERR_NOTFOUND)
 		return ERR_OK;
 	return e == ERR_CORRUPT ? ERR_UNAVAIL : e;

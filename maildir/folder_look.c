@@ -13,6 +13,7 @@
 #include "maildir/index.h"
 #include "maildir/presence.h"
 #include "maildir/scan.h"
+#include "maildir/seen.h"
 
 enum { CURSOR_EVERY_MS = 1000, UNSYNCED_US = 1000000, OLD_EVERY_MS = 1000 };
 
@@ -135,6 +136,42 @@ look_vanished(struct db_txn *t, const struct folder_rec *r, uint64_t told,
 	return e == ERR_NOTFOUND ? ERR_OK : e;
 }
 
+/* What this user has seen elsewhere, and flags as they are for him. */
+static void
+look_seen(struct db_txn *t, struct folder *f, uint32_t known, struct arena *a,
+    struct folder_changes *out)
+{
+	struct changed_message *all;
+	struct record rec;
+	uint32_t *uids;
+	size_t n = 0;
+
+	/* Logged; what was seen elsewhere is told when it can be read. */
+	if (seen_look(f->seen, a, &uids, &n) != ERR_OK)
+		n = 0;
+	for (size_t i = 0; i < out->n_changed; i++)
+		out->changed[i].flags = seen_flags(f->seen,
+		    out->changed[i].uid, out->changed[i].flags);
+	if (n == 0)
+		return;
+	all = arena_array(a, out->n_changed + n, sizeof(*all));
+	if (out->n_changed > 0)
+		memcpy(all, out->changed, out->n_changed * sizeof(*all));
+	for (size_t i = 0, k = 0; i < n && uids[i] < known; i++) {
+		while (k < out->n_changed && all[k].uid < uids[i])
+			k++;
+		if ((k < out->n_changed && all[k].uid == uids[i]) ||
+		    index_get(t, f->id, uids[i], &rec) != ERR_OK)
+			continue;
+		all[out->n_changed++] = (struct changed_message){
+			.uid = rec.uid, .keywords = rec.keywords,
+			.modseq = rec.modseq,
+			.flags = seen_flags(f->seen, rec.uid,
+			    rec.flags & FLAG_ALL) };
+	}
+	out->changed = all;
+}
+
 /* The first of new messages that nobody was told of as \Recent. */
 static enum err
 claim_recent(struct folder *f, struct folder_changes *out)
@@ -254,6 +291,9 @@ folder_look(struct folder *f, uint64_t told, uint64_t expunged_told,
 		e = look_pages(t, f, &r, told, known_uidnext, a, out);
 	if (e == ERR_OK && r.modseq > expunged_told)
 		e = look_vanished(t, &r, expunged_told, a, out);
+	/* Who asks for no changes leaves them to be told. */
+	if (e == ERR_OK && f->seen != NULL && told != UINT64_MAX)
+		look_seen(t, f, known_uidnext, a, out);
 	db_abort(&t);
 	if (e == ERR_OK && out->n_added > 0 &&
 	    r.first_recent <= out->added[out->n_added - 1]) {

@@ -12,6 +12,7 @@
 #include "maildir/folder_path.h"
 #include "maildir/ghost.h"
 #include "maildir/index.h"
+#include "maildir/seen.h"
 
 enum { PENDING_MAX = 256, PENDING_BYTES = 512 * 1024 };
 
@@ -46,9 +47,10 @@ find_from(const struct page *p, uint32_t uid, uint32_t from)
 }
 
 static void
-set_info(struct message_info *m, const struct record *rec)
+set_info(const struct folder *f, struct message_info *m,
+    const struct record *rec)
 {
-	m->flags = rec->flags & FLAG_ALL;
+	m->flags = seen_flags(f->seen, rec->uid, rec->flags & FLAG_ALL);
 	m->keywords = rec->keywords;
 	m->modseq = rec->modseq;
 	m->size = rec->size;
@@ -138,9 +140,8 @@ folder_read(struct folder *f, const uint32_t *uids, size_t n, unsigned want,
 		}
 		at = have ? find_from(&it.page, uids[i], at) : 0;
 		if (have && at < it.page.n) {
-			m->flags = page_flags(&it.page, at) & FLAG_ALL;
 			page_record(&it.page, at, &rec);
-			set_info(m, &rec);
+			set_info(f, m, &rec);
 		} else {
 			at = 0;
 			e = ghost_get(t, f->id, uids[i], &when, &rec);
@@ -151,7 +152,7 @@ folder_read(struct folder *f, const uint32_t *uids, size_t n, unsigned want,
 			if (m->gone)
 				e = ERR_OK;
 			if (m->ghost)
-				set_info(m, &rec);
+				set_info(f, m, &rec);
 		}
 		if (e == ERR_OK && !m->gone && (want & WANT_CACHE ||
 		    (want & WANT_STAT && (m->size == 0 ||

@@ -13,6 +13,7 @@
 #include "maildir/index.h"
 #include "maildir/name.h"
 #include "maildir/scan.h"
+#include "maildir/seen.h"
 
 struct names {
 	struct span *v;
@@ -180,6 +181,22 @@ count_recent(struct db_txn *t, const struct folder_rec *r, uint32_t *out)
 	return e == ERR_NOTFOUND ? ERR_OK : e;
 }
 
+/* Where \Seen is the user's own, nothing counts it. */
+static enum err
+count_unseen(struct db_txn *t, const struct folder *f, uint32_t *out)
+{
+	struct page_iter it;
+	enum err e = page_iter_begin(t, f->id, 0, &it);
+
+	*out = 0;
+	while (e == ERR_OK && (e = page_iter_next(&it)) == ERR_OK)
+		for (uint32_t i = 0; i < it.page.n; i++)
+			*out += seen_flags(f->seen, page_uid(&it.page, i),
+			    0) == 0;
+	page_iter_end(&it);
+	return e == ERR_NOTFOUND ? ERR_OK : e;
+}
+
 enum err
 folder_get_status(struct account *acc, struct span name,
     struct folder_status *out)
@@ -204,6 +221,8 @@ folder_get_status(struct account *acc, struct span name,
 			out->modseq = r.modseq;
 			out->size_bytes = r.wire_size;
 			memcpy(out->guid, r.guid, sizeof(out->guid));
+			if (f->seen != NULL)
+				e = count_unseen(t, f, &out->unseen);
 		}
 		db_abort(&t);
 	}

@@ -148,6 +148,7 @@ policy_for(const struct config *cfg, struct account *acc, struct span storage)
 		.expunging = (enum multi_expunge)f.value[MULTI_EXPUNGE],
 		.storing = (enum multi_store)f.value[MULTI_STORE],
 		.copying = (enum multi_copy)f.value[MULTI_COPY],
+		.seeing = (enum multi_seen)f.value[MULTI_SEEN],
 		.ghost_max_age_ms = (uint64_t)f.value[MULTI_GHOST_MAX_AGE],
 	};
 }

@@ -22,6 +22,7 @@ struct policy {
 	enum multi_expunge expunging;	/* 4.1: FETCH of what is expunged */
 	enum multi_store storing;	/* 4.2: STORE */
 	enum multi_copy copying;	/* 4.4: COPY */
+	enum multi_seen seeing;		/* of mailboxes of others */
 	uint64_t ghost_max_age_ms;
 };
 

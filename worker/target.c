@@ -12,6 +12,7 @@
 #include "maildir/folder.h"
 #include "maildir/name.h"
 #include "worker/namespace.h"
+#include "worker/policy.h"
 #include "worker/rights.h"
 #include "worker/session.h"
 #include "worker/share.h"
@@ -57,6 +58,16 @@ reach_foreign(struct session *s, struct target *t)
 	return alone_add(s->account, key, t->storage, fd, &t->account);
 }
 
+/* Counts from the next time that the mailbox is opened. */
+static bool
+is_seen_private(const struct session *s, const struct target *t)
+{
+	struct policy p = policy_for(s->cfg, t->account, t->storage);
+
+	return p.seeing == SEEN_PRIVATE ||
+	    (p.seeing == SEEN_AUTO && t->ns->private_seen);
+}
+
 enum err
 target_enter(struct session *s, struct target *t, unsigned need)
 {
@@ -75,6 +86,8 @@ target_enter(struct session *s, struct target *t, unsigned need)
 	t->rights = rights_of(t->account, &who);
 	if ((t->rights & ACL_LOOKUP) == 0)
 		return ERR_NOTFOUND;
+	if (foreign)
+		t->account->private_seen = is_seen_private(s, t);
 	return (t->rights & need) == need ? ERR_OK : ERR_PERM;
 }
 

@@ -224,8 +224,8 @@ def test_a_wrong_request_gets_a_sentence(daemon, words, code, says):
                          indirect=True)
 def test_an_unknown_user_has_no_account(daemon):
     d = daemon()
-    assert fails(d, "sessions", "-u", "carl") == (67, "there is no such user\n")
-    assert not (d.dir / "mail/carl").exists()
+    assert fails(d, "sessions", "-u", "dora") == (67, "there is no such user\n")
+    assert not (d.dir / "mail/dora").exists()
 
 
 def test_dead_sessions_are_not_shown(daemon):

@@ -1,6 +1,7 @@
 """Mailboxes of others: who is let in, to what, and what both see of each other."""
 import os
 import pathlib
+import re
 import signal
 
 import pytest
@@ -252,8 +253,9 @@ def test_another_makes_renames_and_deletes_mailboxes(team):
                     f"RENAME {TEAM} {TEAM}/Sub", "CREATE shared/anna/Top"):
         assert "NOPERM" in refused(b, command)
     assert "NONEXISTENT" in refused(d.client("carl"), f"CREATE {TEAM}/Sub")
-    for name in ("shared/nobody/x", "shared/anna/nowhere/x"):
-        assert "NONEXISTENT" in refused(b, f"CREATE {name}")
+    assert "NONEXISTENT" in refused(b, "CREATE shared/nobody/x")
+    # The nearest above that is there counts: none.
+    assert "NOPERM" in refused(b, "CREATE shared/anna/nowhere/x")
     assert not (pathlib.Path(d.dir) / "mail/nobody").exists()
     a.ok("SETACL Team bert +ikx")
     b.ok(f"CREATE {TEAM}/Sub")
@@ -433,3 +435,109 @@ def test_public_mailboxes(shared):
     a.ok("RENAME Public/x Public/z")
     a.ok("DELETE Public/z")
     assert {p.stat().st_uid for p in root.rglob("*")} == {owner}
+
+
+def seen_by(c, messages="1:*"):
+    """Which have \\Seen."""
+    return sorted(n for n, raw in fetches(c.ok(
+        f"FETCH {messages} FLAGS")).items() if rb"\Seen" in raw)
+
+
+@pytest.fixture
+def private(daemon):
+    d = serve(daemon, "multiaccess_seen = private\n")
+    a = d.client("anna")
+    a.ok("CREATE Team")
+    append(a, "Team", 7)
+    a.ok("SETACL Team anyone lrswite")
+    a.ok("SELECT Team")
+    b, c = d.client("bert"), d.client("carl")
+    for who in (b, c):
+        who.ok(f"SELECT {TEAM}")
+    return d, a, b, c
+
+
+def test_what_one_has_seen_is_his_own(private):
+    d, a, b, c = private
+    b.ok(r"STORE 1:2 +FLAGS (\Seen \Flagged)")
+    c.ok("FETCH 3 BODY[TEXT]")
+    a.ok(r"STORE 4 +FLAGS (\Seen)")
+    for who, numbers in ((a, [4]), (b, [1, 2]), (c, [3])):
+        who.ok("NOOP")
+        assert seen_by(who) == numbers
+        assert rb"\Flagged" in b"".join(who.ok("FETCH 1 FLAGS"))
+        assert who.ok("SEARCH SEEN")[0].split()[2:] == [
+            str(n).encode() for n in numbers]
+    # Others are not told, and it lasts.
+    assert not [x for x in b.ok("NOOP") if b"FETCH" in x]
+    again = d.client("bert")
+    assert b"UNSEEN 5" in again.ok(f"STATUS {TEAM} (UNSEEN)")[0]
+    lines = b"".join(again.ok(f"SELECT {TEAM}"))
+    assert b"[UNSEEN 3]" in lines and seen_by(again) == [1, 2]
+    b.ok(r"STORE 1 -FLAGS.SILENT (\Seen)")
+    b.ok(r"STORE 2 FLAGS (\Flagged)")
+    assert seen_by(b) == []
+    b.ok(r"STORE 6 FLAGS (\Seen)")
+    assert seen_by(b) == [6] and seen_by(a) == [4]
+
+
+def test_ones_other_session_hears_of_it(private):
+    d, a, b, c = private
+    other = d.client("bert")
+    other.ok(f"SELECT {TEAM}")
+    assert seen_by(other) == []
+    tag = other.idle()
+    b.ok(r"STORE 2 +FLAGS (\Seen)")
+    assert re.match(rb"\* 2 FETCH \(.*\\Seen", other.response())
+    other.done(tag)
+    other.ok(r"STORE 2 -FLAGS (\Seen)")
+    lines = b.ok("NOOP")
+    assert len(lines) == 1 and b"* 2 FETCH" in lines[0]
+    assert not [x for x in c.ok("NOOP") if b"FETCH" in x]
+
+
+def test_what_is_seen_goes_along_with_a_copy(private):
+    d, a, b, c = private
+    b.ok("CREATE Mine")
+    b.ok(r"STORE 1:2 +FLAGS (\Seen)")
+    b.ok("COPY 1:3 Mine")
+    assert b"UNSEEN 1" in b.ok("STATUS Mine (UNSEEN)")[0]
+    text = MESSAGE.format(8)
+    b.ok(f"APPEND {TEAM} (\\Seen) {{{len(text)}+}}\r\n{text}")
+    assert b"UNSEEN 8" in c.ok(f"STATUS {TEAM} (UNSEEN)")[0]
+    assert b"UNSEEN 8" in a.ok("STATUS Team (UNSEEN)")[0]
+    b.ok("SELECT Mine")
+    b.ok(f"MOVE 1 {TEAM}")
+    b.ok(f"SELECT {TEAM}")
+    assert seen_by(b) == [1, 2, 8, 9]
+    c.ok("NOOP")
+    assert seen_by(c) == []
+    root = pathlib.Path(d.dir) / "mail/anna/Maildir/.Team/cur"
+    assert not [p for p in root.iterdir() if "S" in p.name.split(":2,")[1]]
+
+
+def test_seen_in_a_namespace_with_indexpvt(daemon):
+    d = daemon(start=False)
+    d.conf.write_text(d.conf.read_text() + SHARED.replace(
+        "/Maildir\n", "/Maildir:INDEXPVT=~/pvt/%%u\n").replace(
+        "{dir}", str(d.dir)))
+    (d.dir / "sharing").mkdir()
+    d.start()
+    if not d.has_mounts():
+        pytest.skip("no mounts here: nobody comes to mailboxes of others")
+    a = d.client("anna")
+    a.ok("CREATE Team")
+    append(a, "Team", 3)
+    a.ok("SETACL Team bert lrswite")
+    b = d.client("bert")
+    b.ok(f"SELECT {TEAM}")
+    b.ok(r"STORE 1 +FLAGS (\Seen)")
+    a.ok("SELECT Team")
+    assert seen_by(a) == [] and seen_by(b) == [1]
+    assert d.ctl("policy", "set", "-u", "anna", "Team",
+                 "seen=shared").returncode == 0
+    b.ok(f"SELECT {TEAM}")
+    assert seen_by(b) == []
+    b.ok(r"STORE 2 +FLAGS (\Seen)")
+    a.ok("NOOP")
+    assert seen_by(a) == [2]

@@ -237,8 +237,6 @@ bad_namespaces(void **state)
 	    "location = maildir:/own:CONTROL=~/own\n}\n"
 	    "namespace whose {\ntype = shared\nprefix = shared.\n}\n"
 	    "namespace theirs {\ntype = shared\nprefix = theirs.%%u.\n}\n",
-	    "4 note: namespace pub: INDEXPVT is ignored: all who read a "
-	    "mailbox share its \\Seen\n"
 	    "9 note: namespace own is not served: its path, CONTROL, INDEX "
 	    "and VOLATILEDIR must be the same for all users, who meet there\n"
 	    "14 note: namespace whose is not served: its prefix must say "
