@@ -93,6 +93,14 @@ struct config_listener {
 	bool ssl;
 };
 
+/* A unix socket for MTAs to ask passwords on. */
+struct config_socket {
+	struct config_socket *next;
+	const char *path;	/* absolute, or in base_dir */
+	unsigned mode;		/* 0: switched off */
+	const char *user, *group;	/* "": those of who starts loftd */
+};
+
 /* One field per row of config.def, then what has more than one value. */
 struct config {
 #define OPT(kind, field, ...) kind field;
@@ -114,6 +122,7 @@ struct config {
 	struct config_userdb *userdb;
 	struct config_namespace *namespaces;
 	struct config_listener *listeners;
+	struct config_socket *auth_sockets;
 	struct arena arena;
 	const char *path;		/* of the main file */
 	/* Where ssl_cert and ssl_key were read from; NULL: given as text. */

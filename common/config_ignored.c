@@ -41,7 +41,7 @@ static const char *const honoured[] = {
 	[SCOPE_SECTION] = "passdb userdb namespace service protocol plugin "
 	    "group protocols mail_plugins auth_mechanisms",
 	[SCOPE_SERVICE] = "inet_listener process_min_avail process_limit",
-	[SCOPE_LISTENER] = "port ssl address listen",
+	[SCOPE_LISTENER] = "port ssl address listen mode user group",
 	[SCOPE_NAMESPACE] = "type prefix separator inbox hidden list "
 	    "subscriptions disabled location mailbox",
 	[SCOPE_MAILBOX] = "auto special_use",

@@ -302,6 +302,23 @@ print_listener(struct printing *p, const struct config_listener *l)
 	end(p);
 }
 
+static void
+print_auth_sockets(struct printing *p, const struct config_socket *s)
+{
+	if (s == NULL)
+		return;
+	begin(p, "service", "auth");
+	for (; s != NULL; s = s->next) {
+		begin(p, "unix_listener", s->path);
+		indent(p);
+		buf_addf(p->out, "mode = 0%o\n", s->mode);
+		setting_if(p, "user", s->user);
+		setting_if(p, "group", s->group);
+		end(p);
+	}
+	end(p);
+}
+
 static bool
 is_usual_listener(const struct config_listener *l)
 {
@@ -325,6 +342,7 @@ print_services(struct printing *p, const struct config *cfg)
 	begin(p, "service", "imap");
 	print_service_rows(p, cfg, "imap");
 	end(p);
+	print_auth_sockets(p, cfg->auth_sockets);
 }
 
 static bool

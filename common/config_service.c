@@ -2,6 +2,8 @@
 #include "common/config_impl.h"
 #include "common/log.h"
 
+#include <stdlib.h>
+
 static struct config_listener *
 find_listener(struct config *cfg, const char *name)
 {
@@ -83,6 +85,85 @@ apply_listener(struct cfg_state *st, struct cfg_node *section)
 		listener_setting(st, n, l);
 }
 
+/* ---- service auth ---- */
+
+enum { AUTH_SOCKETS_MAX = 4 };
+
+static void
+socket_setting(struct cfg_state *st, struct cfg_node *n,
+    struct config_socket *s)
+{
+	const char *key = n->key, *value;
+	char *end;
+
+	if (strncmp(key, "unix_listener_", 14) == 0)
+		key += 14;
+	if (n->is_section || cfg_word_index("mode|user|group", key) < 0) {
+		cfg_ignore(st, n, SCOPE_LISTENER);
+		return;
+	}
+	if ((value = cfg_value(st, n)) == NULL)
+		return;
+	if (strcmp(key, "user") == 0) {
+		s->user = value;
+	} else if (strcmp(key, "group") == 0) {
+		s->group = value;
+	} else {
+		s->mode = (unsigned)strtoul(value, &end, 8);
+		if (*end != '\0' || *value == '\0' || s->mode > 0777)
+			cfg_problem(st, n, CFG_FATAL, "mode = %s: the value "
+			    "must be octal, from 0 (switched off) to 0777",
+			    log_text(span_of(value)));
+	}
+}
+
+/* Those that Dovecot's own processes talk through are none for MTAs. */
+static bool
+is_inner(const char *name)
+{
+	size_t n = strlen(name);
+
+	return strncmp(name, "auth-userdb", 11) == 0 ||
+	    strncmp(name, "auth-master", 11) == 0 ||
+	    strncmp(name, "auth-worker", 11) == 0 ||
+	    strncmp(name, "login/", 6) == 0 ||
+	    strncmp(name, "token-login/", 12) == 0 ||
+	    (n > 6 && strcmp(name + n - 6, "-login") == 0);
+}
+
+static void
+apply_auth_socket(struct cfg_state *st, struct cfg_node *section)
+{
+	struct config_socket *s = arena_alloc(st->arena, sizeof *s), **end;
+	size_t n = 0;
+
+	if (is_inner(section->raw)) {
+		cfg_ignore(st, section, SCOPE_SERVICE);
+		return;
+	}
+	*s = (struct config_socket){ .path = section->raw, .mode = 0600,
+		.user = "", .group = "" };
+	for (struct cfg_node *c = section->first; c != NULL; c = c->next)
+		socket_setting(st, c, s);
+	for (end = &st->cfg->auth_sockets; *end != NULL; end = &(*end)->next)
+		n++;
+	if (n == AUTH_SOCKETS_MAX)
+		cfg_problem(st, section, CFG_FATAL, "service auth: at most %d "
+		    "unix_listeners", AUTH_SOCKETS_MAX);
+	else if (s->mode != 0)
+		*end = s;
+}
+
+static void
+apply_auth(struct cfg_state *st, struct cfg_node *section)
+{
+	for (struct cfg_node *n = section->first; n != NULL; n = n->next)
+		if (n->is_section && strcmp(n->key, "unix_listener") == 0)
+			apply_auth_socket(st, n);
+		else
+			cfg_ignore(st, n, SCOPE_SERVICE);
+}
+
 /* A number of processes that is a row of config.def. */
 static void
 apply_row(struct cfg_state *st, struct cfg_node *n, const char *row_name)
@@ -123,6 +204,10 @@ cfg_apply_service(struct cfg_state *st, struct cfg_node *section)
 {
 	bool login = strcmp(section->raw, "imap-login") == 0;
 
+	if (strcmp(section->raw, "auth") == 0) {
+		apply_auth(st, section);
+		return;
+	}
 	if (!is_imap(section->raw)) {
 		ignore_service(st, section);
 		return;

@@ -52,6 +52,7 @@ struct attempt {
 	uint64_t due_ms;
 	enum ipc_failure failure;
 	uint64_t test_id;		/* of a question of loftctl */
+	uint64_t mta;			/* a client of the auth socket; 0: none */
 
 	/* the attempt; memory in `arena` */
 	struct arena arena;

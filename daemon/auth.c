@@ -11,6 +11,7 @@
 #include "common/log.h"
 #include "common/privs.h"
 #include "daemon/auth_file.h"
+#include "daemon/auth_socket.h"
 #include "daemon/password.h"
 #include "daemon/role.h"
 
@@ -55,6 +56,10 @@ answer_failure(struct attempt *t)
 	struct span name = span_of(t->user != NULL ? t->user : t->tried);
 	bool is_gone;
 
+	if (t->mta != 0) {
+		auth_socket_failed(t, t->failure);
+		return;
+	}
 	if (t->words.p != NULL) {
 		auth_refuse_asker(t);
 		return;
@@ -119,7 +124,9 @@ challenge(struct attempt *t, struct span text)
 	struct ipc_sasl sasl = { 0 };
 
 	t->phase = PHASE_SASL;
-	if (ipc_send(t->fd, MSG_AUTH_CHALLENGE, &sasl, text, NULL, 0) !=
+	if (t->mta != 0)
+		auth_socket_challenge(t, text);
+	else if (ipc_send(t->fd, MSG_AUTH_CHALLENGE, &sasl, text, NULL, 0) !=
 	    ERR_OK)
 		attempt_free(t);
 }
@@ -258,11 +265,28 @@ proceed(struct attempt *t, enum sasl_result r, struct span text)
 	}
 }
 
+void
+auth_begin(struct attempt *t, struct span initial)
+{
+	struct span text = SPAN("");
+
+	proceed(t, sasl_begin(&t->sasl, auth_cfg->auth_mechanisms,
+	    span_of(t->mechanism), initial, &text), text);
+}
+
+void
+auth_answer(struct attempt *t, struct span response)
+{
+	struct span text = SPAN("");
+
+	proceed(t, sasl_answer(&t->sasl, response, &text), text);
+}
+
 static void
 begin(struct attempt *t, struct ipc_message *m)
 {
 	unsigned flags = m->body.sasl.flags;
-	struct span text, initial = SPAN_NONE;
+	struct span initial = SPAN_NONE;
 
 	attempt_forget(t);
 	t->mechanism = attempt_text(t, &m->tail);
@@ -278,8 +302,7 @@ begin(struct attempt *t, struct ipc_message *m)
 		auth_fail(t, FAILURE_MECHANISM);
 		return;
 	}
-	proceed(t, sasl_begin(&t->sasl, auth_cfg->auth_mechanisms,
-	    span_of(t->mechanism), initial, &text), text);
+	auth_begin(t, initial);
 }
 
 /* What a session wants of others' mailboxes. False: it is none, or wants nothing. */
@@ -309,7 +332,6 @@ hear_session(struct attempt *t)
 static void
 hear_worker(struct attempt *t)
 {
-	struct span text = SPAN("");
 	uint64_t id = t->id;
 	enum err e = ipc_receive(t->fd, ROLE_WORKER, ROLE_AUTH, &message);
 
@@ -330,8 +352,7 @@ hear_worker(struct attempt *t)
 			t->tried = "";
 			auth_fail(t, FAILURE_CANCELLED);
 		} else {
-			proceed(t, sasl_answer(&t->sasl, message.tail, &text),
-			    text);
+			auth_answer(t, message.tail);
 		}
 	} else if (e != ERR_BUSY && (e != ERR_OK || !hear_session(t))) {
 		if (e == ERR_OK)
@@ -468,6 +489,11 @@ hear_master(void)
 	case MSG_ADMIN_ACCOUNT:
 		open_for_administrator(&message);
 		break;
+	case MSG_LISTEN:
+		auth_socket_use(message.fd, message.n_fds);
+		for (int i = 0; i < IPC_FDS_MAX; i++)
+			message.fd[i] = -1;
+		break;
 	default:
 		break;
 	}
@@ -481,6 +507,8 @@ dispatch(uint64_t tag)
 {
 	struct attempt *t;
 
+	if (auth_socket_event(tag))
+		return;
 	if (tag == TAG_CONTROL)
 		hear_master();
 	else if (tag == TAG_DOOR)

@@ -18,6 +18,12 @@ extern struct config *auth_cfg;
 /* The attempt failed: tells the worker, after the delay where one is due. */
 void auth_fail(struct attempt *t, enum ipc_failure why);
 
+/* Begins an attempt whose mechanism and addresses are set; initial.p NULL: none. */
+void auth_begin(struct attempt *t, struct span initial);
+
+/* The client's answer to a challenge. */
+void auth_answer(struct attempt *t, struct span response);
+
 /* Whether there is something to read from fd; tag comes back with the event. */
 void auth_watch(int fd, uint64_t tag);
 void auth_unwatch(int fd);

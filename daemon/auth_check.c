@@ -6,6 +6,7 @@
 
 #include "common/log.h"
 #include "daemon/auth_file.h"
+#include "daemon/auth_socket.h"
 #include "daemon/password.h"
 
 #include <arpa/inet.h>
@@ -390,7 +391,10 @@ agreed(struct attempt *t, const struct config_passdb *p)
 		return;
 	}
 	t->userdb = 0;
-	look_up_user(t);
+	if (t->mta != 0)
+		auth_socket_agreed(t);
+	else
+		look_up_user(t);
 }
 
 static void next_passdb(struct attempt *t);

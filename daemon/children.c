@@ -10,6 +10,7 @@
 #include "common/handover.h"
 #include "common/ipc.h"
 #include "common/log.h"
+#include "daemon/listen_auth.h"
 #include "daemon/master.h"
 #include "daemon/spawn.h"
 
@@ -88,6 +89,8 @@ children_start_role(struct master *m, struct child *c)
 		close(peer);
 	if (e == ERR_OK) {
 		c->control_fd = control[0];
+		if (c->bit == ROLE_AUTH && !m->inetd)
+			listen_auth_update(m);
 	} else {
 		close(control[0]);
 		c->pid = 0;

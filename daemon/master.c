@@ -11,6 +11,7 @@
 #include "common/privs.h"
 #include "common/sandbox.h"
 #include "daemon/children.h"
+#include "daemon/listen_auth.h"
 #include "daemon/control.h"
 #include "daemon/signals.h"
 #include "daemon/spawn.h"
@@ -177,6 +178,7 @@ pool_ready(struct master *m, struct pool *p, uint32_t confined)
 		m->next_cfg = NULL;
 		handover_log(m->cfg, "master: ");
 		children_reconfigure(m, m->cfg);
+		listen_auth_update(m);
 		log_info("reloaded: pool %llu serves",
 		    (unsigned long long)p->generation);
 	}
@@ -558,6 +560,7 @@ master_main(const char *config_path, bool foreground)
 	master_end_roles(&m);
 	if (m.control_fd >= 0) {
 		write_pid(m.cfg, false);
+		listen_auth_end();
 		control_close(m.cfg->base_dir, &m.control_fd);
 	}
 	log_info("stopped");
