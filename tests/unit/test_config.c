@@ -78,8 +78,13 @@ references(void **state)
 	    "here; for a plain \"$\" use quotes\n");
 	/* what is ignored may refer to anything */
 	check_said("service auth {\nuser = $nothing\n}",
-	    "1 ignored: service auth is ignored: Loft's processes are others, "
-	    "and what they need is fixed\n");
+	    "2 ignored: service auth: user is ignored: users, rights and "
+	    "sockets of Loft's processes are fixed\n");
+	check_said("service auth {\nunix_listener x {\nmode = 0999\n}\n"
+	    "unix_listener auth-userdb {\n}\n}", "3 fatal: mode = 0999: the "
+	    "value must be octal, from 0 (switched off) to 0777\n"
+	    "5 ignored: unix_listener auth-userdb is ignored: users, rights "
+	    "and sockets of Loft's processes are fixed\n");
 	/* itself, in a circle */
 	check_said("login_greeting = $SET:mail_home\n"
 	    "mail_home = $SET:login_greeting",

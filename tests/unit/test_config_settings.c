@@ -408,7 +408,11 @@ debian_2_3(void **state)
 		fail_msg("%s", buf_cstr(&l.said));
 	assert_null(strstr(buf_cstr(&l.said), " note: "));
 	assert_non_null(strstr(buf_cstr(&l.said), "debian-2.3/conf.d/"
-	    "10-master.conf:28 ignored: service auth is ignored: "));
+	    "10-master.conf:32 ignored: service auth: user is ignored: "));
+	assert_string_equal(l.c->auth_sockets->path,
+	    "/var/spool/postfix/private/auth");
+	assert_int_equal(l.c->auth_sockets->mode, 0660);
+	assert_null(l.c->auth_sockets->next);
 	assert_string_equal(l.c->mail_location, "maildir:/srv/vmail/%d/%n/"
 	    "Maildir:INDEX=/var/cache/mail/%d/%n");
 	assert_int_equal(l.c->ssl, SSL_REQUIRED);
