@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "common/arena.h"
@@ -164,6 +165,47 @@ ghost_forget(struct folder *f, const uint32_t *uids, size_t n,
 	return e;
 }
 
+static enum err
+sweep_locked(struct folder *f, struct batch *b, uint32_t *left)
+{
+	enum err e = folder_lock(f);
+
+	if (e != ERR_OK)
+		return e;
+	while ((e = find_free_ghosts(f, b)) == ERR_OK && b->n > 0) {
+		for (size_t i = 0; i < b->n; i++)
+			(void)unlinkat(f->tmp_fd, b->name[i], 0);
+		KILL_POINT("ghost-unlinked");
+		e = ghost_forget(f, b->uid, b->n, left);
+		arena_clear(&b->a);
+		if (e != ERR_OK)
+			break;
+	}
+	folder_unlock(f);
+	return e;
+}
+
+/*
+ * One sweeps, the others need not wait: whoever found the lock on tmp/ taken had put
+ * down before what he was told, and who had it looks again after giving it back.
+ */
+static enum err
+sweep(struct folder *f, struct batch *b, uint32_t *left)
+{
+	enum err e;
+
+	do {
+		if (flock(f->tmp_fd, LOCK_EX | LOCK_NB) != 0)
+			return ERR_OK;
+		e = sweep_locked(f, b, left);
+		lock_release(f->tmp_fd);
+		if (e == ERR_OK)
+			e = find_free_ghosts(f, b);
+		arena_clear(&b->a);
+	} while (e == ERR_OK && b->n > 0);
+	return e;
+}
+
 void
 ghost_sweep(struct account *acc, uint32_t folder_id)
 {
@@ -174,20 +216,9 @@ ghost_sweep(struct account *acc, uint32_t folder_id)
 
 	if (b == NULL)
 		fatal("no memory");
-	if ((e = folder_open_id(acc, folder_id, &f)) == ERR_OK)
+	if ((e = folder_open_id(acc, folder_id, &f)) == ERR_OK) {
 		left = f->n_ghosts;
-	if (e == ERR_OK && (e = folder_lock(f)) == ERR_OK) {
-		do {
-			e = find_free_ghosts(f, b);
-			if (e != ERR_OK || b->n == 0)
-				break;
-			for (size_t i = 0; i < b->n; i++)
-				(void)unlinkat(f->tmp_fd, b->name[i], 0);
-			KILL_POINT("ghost-unlinked");
-			e = ghost_forget(f, b->uid, b->n, &left);
-			arena_clear(&b->a);
-		} while (e == ERR_OK);
-		folder_unlock(f);
+		e = sweep(f, b, &left);
 	}
 	if (e != ERR_OK && e != ERR_NOTFOUND)
 		log_warn("ghosts of folder %u are left to the next sweep (%s)",

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -121,6 +122,7 @@ a_ghost_is_readable_until_it_is_too_old(void **state)
 	struct expunge_result r;
 	struct message_info m;
 	uint32_t uid = 1;
+	char tmp[80];
 	int fd;
 
 	another(x, f->id, true);
@@ -141,6 +143,14 @@ a_ghost_is_readable_until_it_is_too_old(void **state)
 	assert_true(m.gone);
 	assert_int_equal(folder_open_message(f, uid, &fd), ERR_GONE);
 	assert_int_equal(count_files(f), 1);
+	/* Somebody else sweeps: nobody waits for it. */
+	snprintf(tmp, sizeof(tmp), "%s/tmp", x->dir);
+	fd = open(tmp, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(flock(fd, LOCK_EX), 0);
+	x->acc->late_ghosts = f->id;
+	work_off(x);
+	assert_int_equal(count_files(f), 1);
+	close(fd);
 	x->acc->late_ghosts = f->id;
 	work_off(x);
 	assert_int_equal(count_files(f), 0);
