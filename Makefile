@@ -110,7 +110,14 @@ install: all
 	$(if $(MAN8),$(INSTALL) -m 644 $(MAN8) $(DESTDIR)$(mandir)/man8)
 	$(if $(MAN5),$(INSTALL) -m 644 $(MAN5) $(DESTDIR)$(mandir)/man5)
 	$(INSTALL) -m 644 README.md LICENSE doc/*.md doc/loft.conf.example $(DESTDIR)$(docdir)
+# For hosts with systemd; not part of `install`, since others have none.
+unitdir = $(prefix)/lib/systemd/system
+install-systemd:
+	$(INSTALL) -d $(DESTDIR)$(unitdir)
+	sed 's|@sbindir@|$(sbindir)|' daemon/loft.service >$(DESTDIR)$(unitdir)/loft.service
+	$(INSTALL) -m 644 daemon/loft.socket $(DESTDIR)$(unitdir)
 uninstall:
+	rm -f $(DESTDIR)$(unitdir)/loft.service $(DESTDIR)$(unitdir)/loft.socket
 	rm -f $(DESTDIR)$(sbindir)/loftd $(DESTDIR)$(bindir)/loftctl
 	rm -rf $(DESTDIR)$(libexecdir)/loft $(DESTDIR)$(docdir)
 	rm -f $(addprefix $(DESTDIR)$(mandir)/man8/,$(notdir $(MAN8)))
@@ -137,5 +144,5 @@ clean:
 distclean: clean
 	rm -rf config.mk config.h config.h.in config.log config.status configure autom4te.cache
 .PHONY: all unit fuzzers asan-build hooks fuzz-build clang-build check asan fuzz bench lint \
-	install uninstall dist clean distclean FORCE
+	install install-systemd uninstall dist clean distclean FORCE
 .SECONDARY:

@@ -13,6 +13,7 @@
 #include "daemon/listen_auth.h"
 #include "daemon/master.h"
 #include "daemon/spawn.h"
+#include "daemon/systemd.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -281,6 +282,7 @@ pool_died(struct master *m, struct pool *p, int status)
 		    "");
 	if (for_reload) {
 		config_free(&m->next_cfg);
+		systemd_ready("Serving; the reload failed, see the log");
 	} else if (m->generation == 1 && !p->ready) {
 		m->start_failed = true;
 	} else if (active && !p->retiring && !m->stopping) {

@@ -36,30 +36,85 @@ same_address(const struct listener *a, const struct listener *b)
 	    memcmp(&a6->sin6_addr, &b6->sin6_addr, 16) == 0;
 }
 
+/* "::" without IPV6_V6ONLY, as systemd opens a bare port, stands for "*" as well. */
+static bool
+serves(const struct listener *have, const struct listener *wanted)
+{
+	const struct sockaddr_in *v4 = (const void *)&wanted->address;
+	const struct sockaddr_in6 *v6 = (const void *)&have->address;
+
+	return same_address(have, wanted) || (have->is_dual &&
+	    wanted->address.ss_family == AF_INET &&
+	    v4->sin_addr.s_addr == htonl(INADDR_ANY) &&
+	    v4->sin_port == v6->sin6_port);
+}
+
+/* "192.0.2.1:143", for messages; good until the next call. */
+static const char *
+name_of(const struct listener *l)
+{
+	static char text[NI_MAXHOST + NI_MAXSERV + 2];
+	char host[NI_MAXHOST] = "?", port[NI_MAXSERV] = "?";
+
+	getnameinfo((const void *)&l->address, l->address_bytes, host,
+	    sizeof(host), port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV);
+	snprintf(text, sizeof(text), "%s:%s", host, port);
+	return text;
+}
+
+static bool
+socket_option(int fd, int level, int option)
+{
+	int value = 0;
+	socklen_t n = sizeof(value);
+
+	return getsockopt(fd, level, option, &value, &n) == 0 && value != 0;
+}
+
+static void
+inherit_one(int fd, struct listeners *out)
+{
+	struct listener *l = &out->at[out->n];
+	int on = 1;
+
+	*l = (struct listener){ .fd = fd, .is_inherited = true };
+	l->address_bytes = sizeof(l->address);
+	if (getsockname(fd, (void *)&l->address, &l->address_bytes) < 0 ||
+	    (l->address.ss_family != AF_INET &&
+	    l->address.ss_family != AF_INET6) ||
+	    !socket_option(fd, SOL_SOCKET, SO_ACCEPTCONN)) {
+		log_warn("descriptor %d of systemd is no listening TCP socket: "
+		    "not used", fd);
+		close(fd);
+		return;
+	}
+	l->is_dual = l->address.ss_family == AF_INET6 &&
+	    IN6_IS_ADDR_UNSPECIFIED(&((struct sockaddr_in6 *)(void *)
+	    &l->address)->sin6_addr) &&
+	    !socket_option(fd, IPPROTO_IPV6, IPV6_V6ONLY);
+	fcntl(fd, F_SETFD, FD_CLOEXEC);
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	out->n++;
+}
+
 void
 listen_inherit(struct listeners *out)
 {
 	const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");
-	uint64_t n;
+	uint64_t n = 0;
 
 	out->n = 0;
-	if (pid == NULL || fds == NULL || atol(pid) != (long)getpid() ||
-	    !span_to_u64(span_of(fds), LISTEN_MAX, &n))
+	if (pid == NULL || fds == NULL || atol(pid) != (long)getpid())
 		return;
-	for (int fd = SD_FIRST; fd < SD_FIRST + (int)n; fd++) {
-		struct listener *l = &out->at[out->n];
-
-		*l = (struct listener){ .fd = fd };
-		l->address_bytes = sizeof(l->address);
-		if (getsockname(fd, (void *)&l->address,
-		    &l->address_bytes) < 0)
-			continue;
-		fcntl(fd, F_SETFD, FD_CLOEXEC);
-		fcntl(fd, F_SETFL, O_NONBLOCK);
-		out->n++;
-	}
+	if (!span_to_u64(span_of(fds), LISTEN_MAX, &n))
+		log_warn("LISTEN_FDS = %s: at most %d sockets of systemd are "
+		    "used; none is", log_text(span_of(fds)), LISTEN_MAX);
+	for (int fd = SD_FIRST; fd < SD_FIRST + (int)n; fd++)
+		inherit_one(fd, out);
 	unsetenv("LISTEN_PID");
 	unsetenv("LISTEN_FDS");
+	unsetenv("LISTEN_FDNAMES");
 }
 
 static int
@@ -181,44 +236,76 @@ wanted(const struct config *cfg, struct listeners *out)
 	return e;
 }
 
+/*
+ * Takes a socket of `set` that serves the address. True: there is one, or one that was
+ * taken for the address's other half.
+ */
+static bool
+take_over(struct listener *l, const struct listeners *set, bool *taken)
+{
+	for (size_t k = 0; k < set->n; k++) {
+		const struct listener *have = &set->at[k];
+		bool tls = l->tls;
+
+		if (!serves(have, l) || (taken[k] && !have->is_dual))
+			continue;
+		if (!taken[k]) {
+			*l = *have;
+			l->tls = tls;
+			taken[k] = true;
+		}
+		return true;
+	}
+	return false;
+}
+
+/* Errors: ERR_IO (logged); where there is no such address, l->fd stays -1. */
+static enum err
+open_one(struct listener *l)
+{
+	l->fd = open_socket(l, name_of(l));
+	if (l->fd >= 0 || errno == EAFNOSUPPORT ||
+	    (errno == EADDRNOTAVAIL && l->address.ss_family == AF_INET6))
+		return ERR_OK;
+	return ERR_IO;
+}
+
+static void
+close_others(const struct listeners *set, const bool *taken)
+{
+	for (size_t k = 0; k < set->n; k++) {
+		if (taken[k])
+			continue;
+		if (set->at[k].is_inherited)
+			log_warn("%s, a socket of systemd, is in no "
+			    "inet_listener: closed", name_of(&set->at[k]));
+		close(set->at[k].fd);
+	}
+}
+
 enum err
 listen_update(const struct config *cfg, struct listeners *set)
 {
 	struct listeners next;
-	bool taken[LISTEN_MAX] = { false };
+	bool taken[LISTEN_MAX] = { false }, is_new[LISTEN_MAX] = { false };
 	size_t opened = 0;
 	enum err e;
 
 	if ((e = wanted(cfg, &next)) != ERR_OK)
 		return e;
-	for (size_t i = 0; i < next.n; i++) {
-		char name[NI_MAXHOST] = "?", port[NI_MAXSERV] = "?";
-		char text[NI_MAXHOST + NI_MAXSERV + 2];
-
-		for (size_t k = 0; k < set->n && next.at[i].fd < 0; k++)
-			if (!taken[k] && same_address(&next.at[i],
-			    &set->at[k])) {
-				next.at[i].fd = set->at[k].fd;
-				taken[k] = true;
-			}
-		if (next.at[i].fd >= 0)
-			continue;
-		getnameinfo((const void *)&next.at[i].address,
-		    next.at[i].address_bytes, name, sizeof(name), port,
-		    sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV);
-		snprintf(text, sizeof(text), "%s:%s", name, port);
-		next.at[i].fd = open_socket(&next.at[i], text);
-		if (next.at[i].fd < 0 && (errno == EAFNOSUPPORT ||
-		    (errno == EADDRNOTAVAIL &&
-		    next.at[i].address.ss_family == AF_INET6)))
-			continue;
-		if (next.at[i].fd < 0)
-			goto failed;
-		opened++;
+	for (size_t i = 0; i < next.n && e == ERR_OK; i++)
+		if (!take_over(&next.at[i], set, taken)) {
+			e = open_one(&next.at[i]);
+			is_new[i] = next.at[i].fd >= 0;
+			opened += is_new[i];
+		}
+	if (e != ERR_OK) {
+		for (size_t i = 0; i < next.n; i++)
+			if (is_new[i])
+				close(next.at[i].fd);
+		return e;
 	}
-	for (size_t k = 0; k < set->n; k++)
-		if (!taken[k])
-			close(set->at[k].fd);
+	close_others(set, taken);
 	set->n = 0;
 	for (size_t i = 0; i < next.n; i++)
 		if (next.at[i].fd >= 0)
@@ -226,16 +313,6 @@ listen_update(const struct config *cfg, struct listeners *set)
 	if (opened > 0)
 		log_debug("%zu listening sockets opened", opened);
 	return set->n > 0 ? ERR_OK : ERR_IO;
-failed:
-	for (size_t i = 0; i < next.n; i++) {
-		bool old = false;
-
-		for (size_t k = 0; k < set->n; k++)
-			old = old || set->at[k].fd == next.at[i].fd;
-		if (!old && next.at[i].fd >= 0)
-			close(next.at[i].fd);
-	}
-	return ERR_IO;
 }
 
 void

@@ -15,6 +15,8 @@ enum { LISTEN_MAX = 60 };
 struct listener {
 	int fd;
 	bool tls;		/* from the first byte */
+	bool is_dual;		/* systemd's, on "::": takes IPv4, too */
+	bool is_inherited;
 	struct sockaddr_storage address;
 	socklen_t address_bytes;
 };
@@ -24,7 +26,10 @@ struct listeners {
 	size_t n;
 };
 
-/* Sockets that systemd handed down (LISTEN_FDS), any number; found by address later. */
+/*
+ * Sockets that systemd handed down (LISTEN_FDS); listen_update finds them by address, in
+ * whatever order they are. What is no listening TCP socket is closed (logged).
+ */
 void listen_inherit(struct listeners *out);
 
 /*

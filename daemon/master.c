@@ -15,6 +15,7 @@
 #include "daemon/control.h"
 #include "daemon/signals.h"
 #include "daemon/spawn.h"
+#include "daemon/systemd.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,7 +27,6 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -142,28 +142,6 @@ write_pid(const struct config *cfg, bool there)
 		log_errno("cannot write %s", path);
 }
 
-/* systemd's protocol: one datagram. */
-static void
-tell_systemd(const char *text)
-{
-	struct sockaddr_un to = { .sun_family = AF_UNIX };
-	const char *path = getenv("NOTIFY_SOCKET");
-	size_t n = path == NULL ? 0 : strlen(path);
-	int fd;
-
-	if (n == 0 || n >= sizeof(to.sun_path))
-		return;
-	memcpy(to.sun_path, path, n);
-	if (*path == '@')
-		to.sun_path[0] = '\0';
-	if ((fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)) < 0)
-		return;
-	if (sendto(fd, text, strlen(text), MSG_NOSIGNAL, (void *)&to,
-	    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n)) < 0)
-		log_debug("systemd does not listen");
-	close(fd);
-}
-
 /* ---- messages of children ---- */
 
 static void
@@ -181,6 +159,7 @@ pool_ready(struct master *m, struct pool *p, uint32_t confined)
 		listen_auth_update(m);
 		log_info("reloaded: pool %llu serves",
 		    (unsigned long long)p->generation);
+		systemd_ready("Serving; reloaded");
 	}
 	for (int i = 0; i < POOLS_MAX; i++) {
 		struct pool *old = &m->pools[i];
@@ -195,7 +174,7 @@ pool_ready(struct master *m, struct pool *p, uint32_t confined)
 		if (m->cfg->mail_fsync == FSYNC_NEVER)
 			log_warn("mail_fsync = never: an OK does not mean "
 			    "that mail is on disk");
-		tell_systemd("READY=1");
+		systemd_ready("Serving");
 		if (m->started_fd >= 0) {
 			(void)!write(m->started_fd, "", 1);
 			close(m->started_fd);
@@ -301,15 +280,14 @@ master_await(struct master *m, int fd, enum ipc_role from, enum ipc_kind kind,
 
 /* ---- reload and stop ---- */
 
-enum err
-master_reload(struct master *m, struct buf *text)
+/* The new configuration, and a pool that takes it into use when it is ready. */
+static enum err
+begin_reload(struct master *m, struct buf *text)
 {
 	struct config *next = NULL;
 	struct buf names = { 0 };
 	enum err e;
 
-	if (m->stopping)
-		return ERR_STATE;
 	if ((e = master_load(m->config_path, &next, text)) != ERR_OK) {
 		log_error("reload failed: the old configuration stays in "
 		    "force");
@@ -336,6 +314,19 @@ master_reload(struct master *m, struct buf *text)
 }
 
 enum err
+master_reload(struct master *m, struct buf *text)
+{
+	enum err e;
+
+	if (m->stopping)
+		return ERR_STATE;
+	systemd_reloading();
+	if ((e = begin_reload(m, text)) != ERR_OK)
+		systemd_ready("Serving; the reload failed, see the log");
+	return e;
+}
+
+enum err
 master_reopen_log(struct master *m)
 {
 	enum err e;
@@ -353,7 +344,7 @@ master_stop(struct master *m, bool now)
 {
 	if (!m->stopping) {
 		log_info("stopping%s", now ? " at once" : "");
-		tell_systemd("STOPPING=1");
+		systemd_stopping();
 		listen_close(&m->listeners);
 		for (int i = 0; i < POOLS_MAX; i++)
 			if (m->pools[i].pid != 0)
@@ -436,13 +427,15 @@ once(struct master *m)
 {
 	struct pollfd fds[2 + ROLES_MAX + POOLS_MAX + CONTROL_MAX];
 	enum ipc_role from[ROLES_MAX + POOLS_MAX];
-	int timeout = children_restart(m);
+	int timeout = children_restart(m), alive = systemd_watchdog();
 	size_t children = gather(m, fds + 2, from), clients;
 	struct pollfd *client = fds + 2 + children;
 
 	fds[0] = (struct pollfd){ m->signal_fd, POLLIN, 0 };
 	fds[1] = (struct pollfd){ m->control_fd, POLLIN, 0 };
 	control_poll(client, &clients);
+	if (alive >= 0 && (timeout < 0 || timeout > alive))
+		timeout = alive;
 	if (m->stopping && (timeout < 0 || timeout > 100))
 		timeout = 100;
 	if (poll(fds, 2 + children + clients, timeout) < 0 && errno != EINTR)
