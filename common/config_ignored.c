@@ -39,7 +39,7 @@ static const char *const honoured[] = {
 	    "mailbox_list_layout mailbox_list_utf8 dovecot_config_version "
 	    "dovecot_storage_version",
 	[SCOPE_SECTION] = "passdb userdb namespace service protocol plugin "
-	    "group protocols mail_plugins auth_mechanisms",
+	    "group protocols mail_plugins auth_mechanisms ssl_server",
 	[SCOPE_SERVICE] = "inet_listener process_min_avail process_limit",
 	[SCOPE_LISTENER] = "port ssl address listen mode user group",
 	[SCOPE_NAMESPACE] = "type prefix separator inbox hidden list "

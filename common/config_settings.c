@@ -334,6 +334,20 @@ apply_sharing(struct cfg_state *st, struct cfg_node *section)
 			    dict->raw, path));
 }
 
+/* 2.4: "ssl_server { cert_file = ... }" is ssl_server_cert_file and so on. */
+static void
+apply_prefixed(struct cfg_state *st, struct cfg_node *section, enum pass pass)
+{
+	for (struct cfg_node *n = section->first; n != NULL; n = n->next) {
+		if (n->is_section || pass != PASS_SETTINGS)
+			continue;
+		if (strncmp(n->key, section->key, strlen(section->key)) != 0)
+			n->key = arena_printf(st->arena, "%s_%s", section->key,
+			    n->key);
+		apply_setting(st, n);
+	}
+}
+
 /* "protocol imap", "protocol !pop3": those that are ours. */
 static bool
 is_our_protocol(const char *name)
@@ -378,6 +392,8 @@ apply_all(struct cfg_state *st, struct cfg_node *first, enum pass pass)
 	for (struct cfg_node *n = first; n != NULL; n = n->next) {
 		if (!n->is_section && *n->key == '@')
 			apply_group(st, n, pass);
+		else if (n->is_section && strcmp(n->key, "ssl_server") == 0)
+			apply_prefixed(st, n, pass);
 		else if (n->is_section && !is_list(n)) {
 			if (pass == PASS_BLOCKS)
 				apply_section(st, n);

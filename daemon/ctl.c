@@ -40,8 +40,9 @@ usage(void)
 	    "  auth test USER [PASS]  would this login succeed?\n"
 	    "  -f flow|tab|table|json  how who, sessions, ghosts and policy "
 	    "answer\n"
-	    "  config [-n]            the configuration in force (-n: what is "
-	    "not default)\n"
+	    "  config [-nP]           the configuration in force (-n: what is "
+	    "not default;\n"
+	    "                         -P: passwords and keys, too)\n"
 	    "  pw [-s SCHEME] [-p PASS]  a password as passwd-files store "
 	    "it\n");
 	return CTL_USAGE;
@@ -65,13 +66,25 @@ configuration(const char *path, bool must_be_good)
 }
 
 static int
-print_config(const char *path, bool changed_only)
+print_config(const char *path, int argc, char **argv)
 {
-	struct config *cfg = configuration(path, true);
-	struct buf text = { 0 };
+	struct config *cfg;
+	struct buf text = { .secret = true };
+	bool changed_only = false, secrets = false;
+	int c;
 
-	config_print(cfg, changed_only, false, &text);
+	optind = 1;
+	while ((c = getopt(argc, argv, "anP")) != -1) {
+		if (c == '?')
+			return usage();
+		changed_only = c == 'n' || (c != 'a' && changed_only);
+		secrets = secrets || c == 'P';
+	}
+	cfg = configuration(path, true);
+	config_print(cfg, changed_only, secrets, &text);
 	fwrite(text.p, 1, text.n, stdout);
+	buf_clear(&text);
+	config_free(&cfg);
 	return 0;
 }
 
@@ -205,8 +218,7 @@ main(int argc, char **argv)
 	if (argc == 0)
 		return usage();
 	if (strcmp(argv[0], "config") == 0)
-		return print_config(config_path,
-		    argc > 1 && strcmp(argv[1], "-n") == 0);
+		return print_config(config_path, argc, argv);
 	if (strcmp(argv[0], "pw") == 0)
 		return make_password(argc, argv);
 	return ask_master(argc, argv, config_path, socket_path);
