@@ -1,4 +1,4 @@
-"""neomutt, driven through a terminal: reads, flags, copies, deletes, tunnels."""
+"""neomutt, driven through a terminal: reads, flags, copies, deletes."""
 import os
 import pty
 import select
