@@ -190,7 +190,7 @@ is_dead(const struct account *acc, uint64_t id)
 	return dead;
 }
 
-enum { DEAD_MAX = 256 };
+enum { DEAD_MAX = 256, SWEEP_EVERY_US = 1000000 };
 
 struct dead {
 	uint64_t id[DEAD_MAX], pid[DEAD_MAX];
@@ -230,7 +230,7 @@ find_dead(struct account *acc, struct dead *d)
 }
 
 static enum err
-remove_dead(struct account *acc, const struct dead *d, uint64_t now)
+remove_dead(struct account *acc, const struct dead *d)
 {
 	struct db_txn *t;
 	enum err e;
@@ -245,7 +245,59 @@ remove_dead(struct account *acc, const struct dead *d, uint64_t now)
 			e = db_del(t, T_SESSIONS, key_span(&session));
 	}
 	if (e == ERR_OK)
-		e = meta_put(t, "swept", now);
+		return db_commit(&t);
+	db_abort(&t);
+	return e;
+}
+
+static bool
+is_alone(struct db_txn *t, const struct account *acc)
+{
+	struct db_cursor *c = NULL;
+	struct span k, v;
+	uint64_t id = acc->session;
+	enum err e;
+
+	if ((e = db_cursor_open(t, T_SESSIONS, &c)) == ERR_OK)
+		e = db_seek(c, SPAN("\0"), &k, &v);
+	while (e == ERR_OK && key_get_u64(k, &id) && id == acc->session)
+		e = db_next(c, &k, &v);
+	db_cursor_close(&c);
+	return e == ERR_NOTFOUND;
+}
+
+/* There are others, and nobody looked for the dead among them within the second. */
+static bool
+sweep_is_due(struct db_txn *t, const struct account *acc, uint64_t now)
+{
+	uint64_t swept = meta_get(t, "swept");
+
+	return (swept > now || now - swept >= SWEEP_EVERY_US) &&
+	    !is_alone(t, acc);
+}
+
+/*
+ * Of many who come at the same time one looks: it says so first. ERR_NOTFOUND: not
+ * due.
+ */
+static enum err
+claim_sweep(struct account *acc)
+{
+	uint64_t now = clock_us();
+	struct db_txn *t;
+	enum err e;
+	bool due;
+
+	if ((e = db_begin(acc->db, false, &t)) != ERR_OK)
+		return e;
+	due = sweep_is_due(t, acc, now);
+	db_abort(&t);
+	if (!due)
+		return ERR_NOTFOUND;
+	if ((e = account_write(acc, &t)) != ERR_OK)
+		return e;
+	e = sweep_is_due(t, acc, now) ? meta_put(t, "swept", now) :
+	    ERR_NOTFOUND;
 	if (e == ERR_OK)
 		return db_commit(&t);
 	db_abort(&t);
@@ -255,18 +307,12 @@ remove_dead(struct account *acc, const struct dead *d, uint64_t now)
 enum err
 presence_sweep(struct account *acc, bool force)
 {
-	uint64_t now = clock_us(), swept;
 	struct dead d;
 	char path[64];
-	struct db_txn *t;
 	enum err e;
 
-	if ((e = db_begin(acc->db, false, &t)) != ERR_OK)
-		return e;
-	swept = meta_get(t, "swept");
-	db_abort(&t);
-	if (!force && swept <= now && now - swept < 1000000)
-		return ERR_OK;
+	if (!force && (e = claim_sweep(acc)) != ERR_OK)
+		return e == ERR_NOTFOUND ? ERR_OK : e;
 	if ((e = find_dead(acc, &d)) != ERR_OK || d.n == 0)
 		return e;
 	log_warn("sweeping %zu dead session%s of user %s", d.n,
@@ -276,7 +322,7 @@ presence_sweep(struct account *acc, bool force)
 		return e;
 	/* First what they left, then the proof that they were. */
 	ghost_recover(acc, d.pid, d.n);
-	if ((e = remove_dead(acc, &d, now)) != ERR_OK)
+	if ((e = remove_dead(acc, &d)) != ERR_OK)
 		return e;
 	for (size_t i = 0; i < d.n; i++) {
 		session_path(d.id[i], path);
