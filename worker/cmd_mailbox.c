@@ -64,16 +64,6 @@ cmd_create(struct session *s, struct cursor *in, bool by_uid)
 	return e == ERR_BUSY ? mailbox_in_use(s, &t) : e;
 }
 
-/* The account in which a mailbox of ours is: where its policies are. */
-static struct account *
-account_of(struct session *s, struct span storage)
-{
-	struct account *in;
-
-	return alone_is(s->account, storage) &&
-	    alone_get(s->account, storage, &in) == ERR_OK ? in : s->account;
-}
-
 /* Whether the selected mailbox is the one that was deleted. */
 static bool
 was_selected(const struct session *s, const struct target *t, uint32_t id)
@@ -159,7 +149,7 @@ static enum others_how
 rename_how(void *ctx, struct span name)
 {
 	struct session *s = ctx;
-	struct policy p = policy_for(s->cfg, account_of(s, name), name);
+	struct policy p = policy_for(s->cfg, s->account, name);
 
 	return span_eq(name, SPAN("INBOX")) && policy_keeps_messages(&p) ?
 	    OTHERS_REFUSE : policy_rename(&p);

@@ -80,14 +80,13 @@ create(struct wish *w)
 static enum err
 delete(struct wish *w)
 {
-	struct account *in;
 	struct policy p;
 	uint32_t id;
 	enum err e = need(w, w->name[0], ACL_DELETE);
 
-	if (e != ERR_OK || (e = alone_get(w->acc, w->name[0], &in)) != ERR_OK)
+	if (e != ERR_OK)
 		return e;
-	p = policy_for(w->a->cfg, in, w->name[0]);
+	p = policy_for(w->a->cfg, w->acc, w->name[0]);
 	return folder_delete(w->acc, w->name[0], policy_delete(&p), &id);
 }
 
@@ -95,12 +94,8 @@ static enum others_how
 rename_how(void *ctx, struct span name)
 {
 	const struct wish *w = ctx;
-	struct account *in = w->acc;
-	struct policy p;
+	struct policy p = policy_for(w->a->cfg, w->acc, name);
 
-	if (alone_is(w->acc, name) && alone_get(w->acc, name, &in) != ERR_OK)
-		in = w->acc;
-	p = policy_for(w->a->cfg, in, name);
 	return policy_rename(&p);
 }
 
