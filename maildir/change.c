@@ -201,12 +201,20 @@ take_seen(const struct folder *to, struct incoming *in, size_t n)
 
 /* The messages are there; what goes wrong now was logged. */
 static void
-put_seen(const struct folder *to, const struct incoming *in, size_t n)
+put_seen(const struct folder *to, const struct incoming *in, size_t n,
+    struct arena *a)
 {
-	for (size_t i = 0; i < n && to->seen != NULL; i++)
+	uint32_t *uids;
+	size_t k = 0;
+
+	if (to->seen == NULL)
+		return;
+	uids = arena_alloc(a, (n + 1) * sizeof(*uids));
+	for (size_t i = 0; i < n; i++)
 		if (in[i].seen && in[i].placed)
-			(void)!seen_set(to->seen, &in[i].rec.uid, 1, true,
-			    to->acc->sync);
+			uids[k++] = in[i].rec.uid;
+	if (k > 0)
+		(void)!seen_set(to->seen, uids, k, true, to->acc->sync);
 }
 
 enum err
@@ -236,7 +244,7 @@ change_add(struct folder *to, struct incoming *in, size_t n, bool may_miss,
 	uidlist_unlock(to->control_fd);
 	KILL_POINT("add-committed");
 	if (e == ERR_OK)
-		put_seen(to, in, n);
+		put_seen(to, in, n, &a);
 	arena_free(&a);
 	return e;
 }
