@@ -114,6 +114,18 @@ write_boot(struct account *acc, const char *word)
 }
 
 enum err
+account_open_control(const struct account *acc, const char *dir, int *fd_out)
+{
+	enum err e;
+
+	*fd_out = -1;
+	if (!acc->wide_control)
+		return fs_open_dir(acc->root_fd, dir, fd_out);
+	e = fs_mkdir(acc->control_fd, dir, acc->dir_mode);
+	return e != ERR_OK ? e : fs_open_dir(acc->control_fd, dir, fd_out);
+}
+
+enum err
 account_write(struct account *acc, struct db_txn **txn_out)
 {
 	enum err e;

@@ -85,6 +85,13 @@ struct account {
 };
 
 /*
+ * Opens the directory of a folder below CONTROL, made if need be; where CONTROL is not
+ * apart, the folder's own. dir: as name_to_dir makes it. Errors as fs_open_dir, fs_mkdir.
+ */
+enum err account_open_control(const struct account *acc, const char *dir,
+    int *fd_out);
+
+/*
  * Begins a write transaction; the boot file says "unclean", synced, before the
  * first one. For maildir/ only. Errors as db_begin, ERR_IO.
  */

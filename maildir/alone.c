@@ -168,9 +168,8 @@ open_places(const struct account *acc, struct span name, int fd[3])
 	name_to_dir(name, dir);
 	fd[0] = fd[1] = fd[2] = -1;
 	if ((e = fs_open_dir(acc->root_fd, dir, &fd[0])) == ERR_OK &&
-	    acc->wide_control && (e = fs_mkdir(acc->control_fd, dir,
-	    acc->dir_mode)) == ERR_OK)
-		e = fs_open_dir(acc->control_fd, dir, &fd[1]);
+	    acc->wide_control)
+		e = account_open_control(acc, dir, &fd[1]);
 	if (e == ERR_OK && acc->index_fd != acc->root_fd &&
 	    (!acc->wide_control || acc->index_fd != acc->control_fd) &&
 	    (e = fs_mkdir(acc->index_fd, dir, 0700)) == ERR_OK)
@@ -299,13 +298,10 @@ open_control(const struct account *acc, struct span name, const char *built,
     int *fd_out)
 {
 	char dir[256];
-	enum err e;
 
-	if (!acc->wide_control)
-		return fs_open_dir(acc->root_fd, built, fd_out);
 	name_to_dir(name, dir);
-	e = fs_mkdir(acc->control_fd, dir, acc->dir_mode);
-	return e != ERR_OK ? e : fs_open_dir(acc->control_fd, dir, fd_out);
+	return account_open_control(acc, acc->wide_control ? dir : built,
+	    fd_out);
 }
 
 enum err

@@ -83,20 +83,6 @@ open_sub(struct folder *f, const char *name, bool make, int *fd_out)
 }
 
 /* CONTROL elsewhere: <control>/.INBOX, <control>/.Name (as Dovecot lays it out). */
-static enum err
-open_control(struct folder *f, const char *dir)
-{
-	enum err e;
-
-	f->control_fd = f->dir_fd;
-	if (!f->acc->wide_control)
-		return ERR_OK;
-	if ((e = fs_mkdir(f->acc->control_fd, dir, f->acc->dir_mode)) != ERR_OK)
-		return e;
-	f->control_fd = -1;
-	return fs_open_dir(f->acc->control_fd, dir, &f->control_fd);
-}
-
 /* dir: below the mail root; control_dir: below CONTROL. */
 static enum err
 open_dirs_at(struct folder *f, const char *dir, const char *control_dir,
@@ -115,7 +101,9 @@ open_dirs_at(struct folder *f, const char *dir, const char *control_dir,
 	if ((e = open_sub(f, "new", true, &f->new_fd)) != ERR_OK ||
 	    (e = open_sub(f, "tmp", true, &f->tmp_fd)) != ERR_OK)
 		return e;
-	return open_control(f, control_dir);
+	f->control_fd = f->dir_fd;
+	return f->acc->wide_control ? account_open_control(f->acc, control_dir,
+	    &f->control_fd) : ERR_OK;
 }
 
 static enum err

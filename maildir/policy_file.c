@@ -259,14 +259,7 @@ hand_down(struct account *acc, struct span storage, struct span text)
 	enum err e;
 
 	name_to_dir(storage, dir);
-	if (acc->wide_control)
-		e = fs_mkdir(acc->control_fd, dir, acc->dir_mode);
-	else
-		e = ERR_OK;
-	if (e == ERR_OK)
-		e = fs_open_dir(acc->wide_control ? acc->control_fd :
-		    acc->root_fd, dir, &fd);
-	if (e == ERR_OK)
+	if ((e = account_open_control(acc, dir, &fd)) == ERR_OK)
 		e = fs_replace_as_dir(fd, POLICY_FILE, text, acc->sync);
 	if (e != ERR_OK && e != ERR_NOTFOUND)
 		log_error(POLICY_FILE " cannot be written for mailbox %s "
