@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <syslog.h>
 #include <time.h>
@@ -28,6 +29,7 @@ static int out_fd = STDERR_FILENO;
 static int info_fd = LOG_SAME;
 static int syslog_fd = -1;
 static bool stamp;
+static bool to_journal;		/* out_fd is journald's stream */
 
 struct line {
 	char p[PIPE_BUF];
@@ -122,6 +124,10 @@ emit(int priority, const char *word, int errnum, const char *fmt, va_list ap)
 		add(&l, "<%d>", LOG_MAIL | priority);
 		add_stamp(&l, "e");
 		add(&l, "%s: ", tag);
+		if (priority == LOG_INFO)
+			word = "";
+	} else if (to_journal && fd == out_fd) {
+		add(&l, "<%d>", priority);
 		if (priority == LOG_INFO)
 			word = "";
 	} else if (stamp) {
@@ -261,11 +267,25 @@ open_syslog(void)
 	syslog_fd = fd;
 }
 
+/* systemd.exec(5): $JOURNAL_STREAM is the device and inode of what it gave us. */
+static bool
+is_journal(int fd)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	unsigned long long dev, ino;
+	struct stat sb;
+
+	return stream != NULL && fd >= 0 &&
+	    sscanf(stream, "%llu:%llu", &dev, &ino) == 2 &&
+	    fstat(fd, &sb) == 0 && sb.st_dev == dev && sb.st_ino == ino;
+}
+
 void
 log_open(int fd, bool stamped, const char *new_tag)
 {
 	out_fd = fd;
 	stamp = stamped;
+	to_journal = is_journal(fd);
 	snprintf(tag, sizeof(tag), "%s", new_tag == NULL ? "dovecot" : new_tag);
 	if (fd == -1)
 		open_syslog();

@@ -44,7 +44,8 @@ void log_set_prefix(const char *prefix);
  * Where lines go: a descriptor that stays open (file or stderr; lines begin
  * with "Mon DD HH:MM:SS " when `stamped`), or syslog when fd is -1, with tag
  * "dovecot" unless `tag` says otherwise, facility mail. Connects to syslog at
- * once, so call it before a chroot or a filter.
+ * once, so call it before a chroot or a filter. A descriptor that is journald's
+ * ($JOURNAL_STREAM) gets each line with its priority in front instead of a date.
  */
 void log_open(int fd, bool stamped, const char *tag);
 

@@ -14,12 +14,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* "passwd-file(u,192.0.2.1,<session>): text": fail2ban reads it. */
+/*
+ * "passwd-file(u,192.0.2.1,<session>): text": fail2ban reads it, and a name must not be
+ * able to say that it comes from another address.
+ */
 static void
 say(const struct attempt *t, const char *driver, const char *text)
 {
-	log_info("%s(%s,%s%s%s%s): %s", driver,
-	    log_text(span_of(t->user != NULL ? t->user : t->tried)), t->remote,
+	char shown[256];
+
+	snprintf(shown, sizeof(shown), "%s",
+	    log_text(span_of(t->user != NULL ? t->user : t->tried)));
+	for (char *p = shown; *p != '\0'; p++)
+		if (strchr("(),<> ", *p) != NULL)
+			*p = '?';
+	log_info("%s(%s,%s%s%s%s): %s", driver, shown, t->remote,
 	    *t->session != '\0' ? ",<" : "", t->session,
 	    *t->session != '\0' ? ">" : "", text);
 }

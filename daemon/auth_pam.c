@@ -90,7 +90,9 @@ auth_pam_ask(const struct auth_question *q)
 		return ERR_UNAVAIL;
 	}
 	(void)pam_set_item(pam, PAM_RHOST, q->remote);
-	(void)pam_set_item(pam, PAM_TTY, "loft");
+	/* What fail2ban looks for in pam_unix's own line. */
+	(void)pam_set_item(pam, PAM_TTY, "dovecot");
+	(void)pam_set_item(pam, PAM_RUSER, q->user);
 	(void)pam_set_item(pam, PAM_FAIL_DELAY, delay.p);
 	if ((status = pam_authenticate(pam, 0)) == PAM_SUCCESS &&
 	    (status = pam_acct_mgmt(pam, 0)) != PAM_SUCCESS)

@@ -22,12 +22,12 @@ enum { SAFE_FD = 200, FDS_MAX = 80 };
 
 extern char **environ;
 
-/* The time zone, and what test builds listen to. */
+/* The time zone, where the log goes, and what test builds listen to. */
 static void
 keep_environment(char **out)
 {
 	static const char *const kept[] = {
-		"TZ=", "ASAN_OPTIONS=", "UBSAN_OPTIONS=", "LSAN_OPTIONS=",
+		"TZ=", "JOURNAL_STREAM=", "ASAN_OPTIONS=", "UBSAN_OPTIONS=", "LSAN_OPTIONS=",
 #ifdef LOFT_TEST_HOOKS
 		"LOFT_KILL=", "LOFT_NO_IDMAP=", "LOFT_WATCH_FAILS=",
 		"LOFT_PAM_DIR=",
@@ -47,7 +47,7 @@ __attribute__((noreturn)) static void
 become(const char *path, const char *const *argv, const int *fds,
     size_t n_fds, int in_fd, const struct spawn_identity *who)
 {
-	char *env[12] = { (char *)(uintptr_t)"PATH=/usr/bin:/bin" };
+	char *env[16] = { (char *)(uintptr_t)"PATH=/usr/bin:/bin" };
 	sigset_t none;
 
 	/* Out of the way first: a target number may be another one's source. */

@@ -170,8 +170,11 @@ class Server:
         return path.read_text(errors="replace") if path.exists() else ""
 
     def wait_log(self, text, timeout=10):
-        return wait_for(f"{text!r} in the log",
-                        lambda: text in self.log(), timeout)
+        """text: a string or a compiled pattern."""
+        def there():
+            return text in self.log() if isinstance(text, str) else \
+                text.search(self.log())
+        return wait_for(f"{text!r} in the log", there, timeout)
 
     def maildir(self, user):
         home = self.dir / "mail" / user
