@@ -208,6 +208,11 @@ hear_helper(struct helper *h)
 void
 auth_verify(struct attempt *t)
 {
+	if (!auth_cfg->auth_allow_weak_schemes &&
+	    password_is_weak(t->stored, "PLAIN")) {
+		auth_verified(t, ERR_PERM);
+		return;
+	}
 	if (password_is_slow(t->stored, "PLAIN")) {
 		t->phase = PHASE_VERIFYING;
 		attempt_enqueue(&queue, t, queue.last);

@@ -423,7 +423,14 @@ auth_verified(struct attempt *t, enum err result)
 		agreed(t, p);
 		return;
 	}
-	if (result == ERR_NOTFOUND || result == ERR_CORRUPT) {
+	if (result == ERR_PERM) {
+		log_error("%s(%s): password scheme %s is weak and refused; "
+		    "have the password set anew, or set "
+		    "auth_allow_weak_schemes = yes", p->driver,
+		    log_text(span_of(t->user)), password_scheme(t->stored,
+		    "PLAIN"));
+		t->temporary = true;
+	} else if (result == ERR_NOTFOUND || result == ERR_CORRUPT) {
 		log_error("%s(%s): password scheme %s is %s", p->driver,
 		    log_text(span_of(t->user)), password_scheme(t->stored,
 		    "PLAIN"), result == ERR_NOTFOUND ? "unknown" :

@@ -4,12 +4,11 @@
 #include "common/log.h"
 #include "daemon/ctl_account.h"
 #include "daemon/ctl_ask.h"
-#include "daemon/password.h"
+#include "daemon/ctl_pw.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <termios.h>
 #include <unistd.h>
 
 #ifndef LOFT_SYSCONFDIR
@@ -43,8 +42,9 @@ usage(void)
 	    "  config [-nP]           the configuration in force (-n: what is "
 	    "not default;\n"
 	    "                         -P: passwords and keys, too)\n"
-	    "  pw [-s SCHEME] [-p PASS]  a password as passwd-files store "
-	    "it\n");
+	    "  pw [-l] [-s SCHEME] [-p PASS] [-u USER] [-r ROUNDS] [-V] "
+	    "[-t HASH]\n"
+	    "                         a password as passwd-files store it\n");
 	return CTL_USAGE;
 }
 
@@ -88,58 +88,6 @@ print_config(const char *path, int argc, char **argv)
 	return 0;
 }
 
-/* Reads a secret without showing it when there is a terminal. */
-static const char *
-secret(const char *prompt)
-{
-	static char line[1024];
-	struct termios shown, hidden;
-	bool tty = tcgetattr(STDIN_FILENO, &shown) == 0;
-
-	if (tty) {
-		hidden = shown;
-		hidden.c_lflag &= ~(tcflag_t)ECHO;
-		tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden);
-		fprintf(stderr, "%s", prompt);
-	}
-	if (fgets(line, sizeof(line), stdin) == NULL)
-		*line = '\0';
-	line[strcspn(line, "\n")] = '\0';
-	if (tty) {
-		tcsetattr(STDIN_FILENO, TCSAFLUSH, &shown);
-		fprintf(stderr, "\n");
-	}
-	return line;
-}
-
-static int
-make_password(int argc, char **argv)
-{
-	const char *scheme = "SHA512-CRYPT", *clear = NULL;
-	struct buf out = { .secret = true };
-	int c;
-
-	optind = 1;
-	while ((c = getopt(argc, argv, "s:p:")) != -1) {
-		if (c == 's')
-			scheme = optarg;
-		else if (c == 'p')
-			clear = optarg;
-		else
-			return usage();
-	}
-	if (clear == NULL)
-		clear = secret("Password: ");
-	if (password_make(scheme, span_of(clear), &out) != ERR_OK) {
-		fprintf(stderr, "loftctl: cannot make passwords of scheme "
-		    "%s\n", scheme);
-		return CTL_USAGE;
-	}
-	printf("%s\n", buf_cstr(&out));
-	buf_clear(&out);
-	return 0;
-}
-
 /* What the master does by itself. */
 static int
 run(int argc, char **argv)
@@ -154,7 +102,9 @@ run(int argc, char **argv)
 			return usage();
 		words[n++] = "auth";
 		words[n++] = argv[2];
-		words[n++] = argc > 3 ? argv[3] : secret("Password: ");
+		words[n++] = argc > 3 ? argv[3] : ctl_secret("Password: ");
+		if (words[n - 1] == NULL)
+			words[n - 1] = "";
 	} else {
 		for (int i = 0; i < argc && n < WORDS_MAX; i++)
 			words[n++] = argv[i];
@@ -220,6 +170,6 @@ main(int argc, char **argv)
 	if (strcmp(argv[0], "config") == 0)
 		return print_config(config_path, argc, argv);
 	if (strcmp(argv[0], "pw") == 0)
-		return make_password(argc, argv);
+		return (c = ctl_pw(argc, argv)) < 0 ? usage() : c;
 	return ask_master(argc, argv, config_path, socket_path);
 }

@@ -1,80 +1,54 @@
-/* Stored passwords. One row for each scheme, one function for each kind. */
-#define OPENSSL_SUPPRESS_DEPRECATED	/* raw MD5 states, for CRAM-MD5 */
+/* Stored passwords. One row for each scheme; the kinds are in scheme_*.c. */
 #include "daemon/password.h"
 
 #include "common/base64.h"
 #include "common/digest.h"
 #include "common/log.h"
+#include "daemon/scheme.h"
 
-#include <crypt.h>
 #include <ctype.h>
-/* OpenSSL has a type of the same name as one of our codes. */
-#define ERR_STATE openssl_err_state
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
-#include <openssl/md5.h>
-#undef ERR_STATE
-#include <sodium.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-enum { DATA_MAX = 4096, CLEAR_MAX = 8192, ROUNDS_MAX = 10000000 };
+#define SLOW SCHEME_SLOW
+#define WEAK SCHEME_WEAK
+#define BOTH (SLOW | WEAK)
 
-struct scheme;
-
-/* A password to be compared with what is stored. */
-struct attempt {
-	const struct scheme *scheme;
-	struct span data;	/* stored, after "{SCHEME}" */
-	struct span user, clear;
-	const char *cstr;	/* clear, NUL-terminated */
-	bool is_binary;		/* data was decoded already: "{SHA256.hex}" */
-};
-
-typedef enum err verify_fn(const struct attempt *t);
-
-static verify_fn plain, by_crypt, argon2, digested, salted, digest_md5,
-    cram_md5, scram, pbkdf2;
-
-static const struct scheme {
-	const char *name;
-	verify_fn *verify;
-	const char *parameter;	/* digest, or how crypt's form begins */
-	bool slow;
-	const char *make;	/* "plain", "digest", "salted", "crypt", "argon2", or NULL */
-} schemes[] = {
-	{ "PLAIN", plain, NULL, false, "plain" },
-	{ "CLEAR", plain, NULL, false, "plain" },
-	{ "CLEARTEXT", plain, NULL, false, "plain" },
-	{ "PLAIN-TRUNC", plain, NULL, false, NULL },
-	{ "CRYPT", by_crypt, "", true, "crypt" },
-	{ "BLF-CRYPT", by_crypt, "$2", true, "crypt" },
-	{ "SHA512-CRYPT", by_crypt, "$6$", true, "crypt" },
-	{ "SHA256-CRYPT", by_crypt, "$5$", true, "crypt" },
-	{ "MD5-CRYPT", by_crypt, "$1$", true, NULL },
-	{ "MD5", by_crypt, "$1$", true, NULL },
-	{ "DES-CRYPT", by_crypt, "", true, NULL },
-	{ "ARGON2ID", argon2, "$argon2id$", true, "argon2" },
-	{ "ARGON2I", argon2, "$argon2i$", true, NULL },
-	{ "ARGON2", argon2, "$argon2", true, NULL },
-	{ "SHA", digested, "SHA1", false, NULL },
-	{ "SHA1", digested, "SHA1", false, NULL },
-	{ "SHA256", digested, "SHA256", false, "digest" },
-	{ "SHA512", digested, "SHA512", false, "digest" },
-	{ "PLAIN-MD5", digested, "MD5", false, NULL },
-	{ "PLAIN-MD4", digested, "MD4", false, NULL },
-	{ "LDAP-MD5", digested, "MD5", false, NULL },
-	{ "SSHA", salted, "SHA1", false, "salted" },
-	{ "SSHA256", salted, "SHA256", false, "salted" },
-	{ "SSHA512", salted, "SHA512", false, "salted" },
-	{ "SMD5", salted, "MD5", false, NULL },
-	{ "DIGEST-MD5", digest_md5, NULL, false, NULL },
-	{ "CRAM-MD5", cram_md5, NULL, false, NULL },
-	{ "HMAC-MD5", cram_md5, NULL, false, NULL },
-	{ "SCRAM-SHA-1", scram, "SHA1", true, NULL },
-	{ "SCRAM-SHA-256", scram, "SHA256", true, NULL },
-	{ "PBKDF2", pbkdf2, "SHA1", true, NULL },
+static const struct scheme schemes[] = {
+	{ "PLAIN", verify_plain, make_plain, "", FORM_TEXT, 0 },
+	{ "CLEAR", verify_plain, make_plain, "", FORM_TEXT, 0 },
+	{ "CLEARTEXT", verify_plain, make_plain, "", FORM_TEXT, 0 },
+	{ "PLAIN-TRUNC", verify_plain, make_plain, "", FORM_TEXT, 0 },
+	{ "CRYPT", verify_crypt, make_crypt, "", FORM_TEXT, SLOW },
+	{ "BLF-CRYPT", verify_crypt, make_crypt, "$2", FORM_TEXT, SLOW },
+	{ "SHA512-CRYPT", verify_crypt, make_crypt, "$6$", FORM_TEXT, SLOW },
+	{ "SHA256-CRYPT", verify_crypt, make_crypt, "$5$", FORM_TEXT, SLOW },
+	{ "MD5-CRYPT", verify_crypt, make_crypt, "$1$", FORM_TEXT, BOTH },
+	{ "MD5", verify_crypt, make_crypt, "$1$", FORM_TEXT, BOTH },
+	{ "DES-CRYPT", verify_crypt, make_crypt, "", FORM_TEXT, BOTH },
+	{ "ARGON2ID", verify_argon2, make_argon2, "$argon2id$", FORM_TEXT,
+	    SLOW },
+	{ "ARGON2I", verify_argon2, make_argon2, "$argon2i$", FORM_TEXT, SLOW },
+	{ "ARGON2", verify_argon2, NULL, "$argon2", FORM_TEXT, SLOW },
+	{ "SHA", verify_digest, make_digest, "SHA1", FORM_BASE64, 0 },
+	{ "SHA1", verify_digest, make_digest, "SHA1", FORM_BASE64, 0 },
+	{ "SHA256", verify_digest, make_digest, "SHA256", FORM_BASE64, 0 },
+	{ "SHA512", verify_digest, make_digest, "SHA512", FORM_BASE64, 0 },
+	{ "SSHA", verify_salted, make_salted, "SHA1", FORM_BASE64, 0 },
+	{ "SSHA256", verify_salted, make_salted, "SHA256", FORM_BASE64, 0 },
+	{ "SSHA512", verify_salted, make_salted, "SHA512", FORM_BASE64, 0 },
+	{ "SMD5", verify_salted, make_salted, "MD5", FORM_BASE64, WEAK },
+	{ "PLAIN-MD5", verify_digest, make_digest, "MD5", FORM_HEX, WEAK },
+	{ "PLAIN-MD4", verify_digest, make_digest, "MD4", FORM_HEX, WEAK },
+	{ "LDAP-MD5", verify_digest, make_digest, "MD5", FORM_BASE64, WEAK },
+	{ "DIGEST-MD5", verify_digest_md5, make_digest_md5, "", FORM_HEX, 0 },
+	{ "CRAM-MD5", verify_cram_md5, make_cram_md5, "", FORM_HEX, 0 },
+	{ "HMAC-MD5", verify_cram_md5, make_cram_md5, "", FORM_HEX, 0 },
+	{ "SCRAM-SHA-1", verify_scram, make_scram, "SHA1", FORM_TEXT, SLOW },
+	{ "SCRAM-SHA-256", verify_scram, make_scram, "SHA256", FORM_TEXT,
+	    SLOW },
+	{ "PBKDF2", verify_pbkdf2, make_pbkdf2, "SHA1", FORM_TEXT, SLOW },
+	{ "OTP", verify_otp, make_otp, "", FORM_TEXT, SLOW },
 };
 
 static const struct scheme *
@@ -84,6 +58,12 @@ find(struct span name)
 		if (span_ieq(name, span_of(schemes[i].name)))
 			return &schemes[i];
 	return NULL;
+}
+
+const char *
+password_scheme_at(size_t i)
+{
+	return i < sizeof(schemes) / sizeof(*schemes) ? schemes[i].name : NULL;
 }
 
 /* "{SCHEME.enc}data" taken apart; without braces the default scheme. */
@@ -116,21 +96,33 @@ password_scheme(struct span stored, const char *default_scheme)
 	return name;
 }
 
-bool
-password_is_slow(struct span stored, const char *default_scheme)
+static bool
+has_flag(struct span stored, const char *default_scheme, unsigned flag)
 {
 	struct span scheme, encoding, data;
 	const struct scheme *s;
 
 	split(stored, default_scheme, &scheme, &encoding, &data);
 	s = find(scheme);
-	return s != NULL && s->slow;
+	return s != NULL && (s->flags & flag) != 0;
 }
 
-/* ---- decoding ---- */
+bool
+password_is_slow(struct span stored, const char *default_scheme)
+{
+	return has_flag(stored, default_scheme, SCHEME_SLOW);
+}
 
-static bool
-unhex(struct span s, struct buf *out)
+bool
+password_is_weak(struct span stored, const char *default_scheme)
+{
+	return has_flag(stored, default_scheme, SCHEME_WEAK);
+}
+
+/* ---- for the kinds ---- */
+
+bool
+scheme_unhex(struct span s, struct buf *out)
 {
 	static const char digits[] = "0123456789abcdef";
 
@@ -149,379 +141,134 @@ unhex(struct span s, struct buf *out)
 	return true;
 }
 
-/* Stored bytes, n of them when in hex (known by its length), else base64. */
-static bool
-decode(const struct attempt *t, size_t n, struct buf *out)
+bool
+scheme_decode(const struct scheme_check *c, size_t n, struct buf *out)
 {
-	if (t->is_binary) {
-		buf_add_span(out, t->data);
+	if (c->is_raw) {
+		buf_add_span(out, c->data);
 		return true;
 	}
-	if (t->data.n == 2 * n && unhex(t->data, out))
+	if (c->data.n == 2 * n && scheme_unhex(c->data, out))
 		return true;
 	buf_reset(out);
-	return base64_decode(t->data, out) == ERR_OK;
+	return base64_decode(c->data, out) == ERR_OK;
 }
 
-static enum err
-same(struct span a, struct span b)
+enum err
+scheme_same(struct span stored, const void *p, size_t n)
 {
-	return secret_eq(a, b) ? ERR_OK : ERR_AUTH;
+	return secret_eq(stored, (struct span){ p, n }) ? ERR_OK : ERR_AUTH;
 }
 
-/* ---- the kinds ---- */
-
-static enum err
-plain(const struct attempt *t)
+void
+scheme_salt(size_t n, struct buf *out)
 {
-	uint64_t n;
-	struct span data = t->data, clear = t->clear, length;
+	static const char letters[] = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	    "abcdefghijklmnopqrstuvwxyz";
+	unsigned char c;
 
-	if (strcmp(t->scheme->name, "PLAIN-TRUNC") == 0 &&
-	    span_find(data, '-') < data.n) {
-		length = span_cut(&data, '-');
-		if (!span_to_u64(length, CLEAR_MAX, &n))
-			return ERR_CORRUPT;
-		if (clear.n > n)
-			clear.n = (size_t)n;
+	while (n-- > 0) {
+		random_bytes(&c, 1);
+		buf_addc(out, letters[c & 63]);
 	}
-	return same(data, clear);
 }
 
-static enum err
-by_crypt(const struct attempt *t)
+/* ---- verifying and making ---- */
+
+/* FORM_TEXT for none. False: it is none that we know. */
+static bool
+encoding_named(struct span name, enum scheme_form *out)
 {
-	static struct crypt_data work;
-	char setting[CRYPT_OUTPUT_SIZE];
-	const char *result;
-	struct span begin = span_of(t->scheme->parameter);
-	enum err e;
+	bool is_base64 = span_ieq(name, SPAN("b64")) ||
+	    span_ieq(name, SPAN("base64"));
 
-	if (t->data.n == 0 || t->data.n >= sizeof(setting) ||
-	    !span_starts(t->data, begin))
-		return ERR_CORRUPT;
-	memcpy(setting, t->data.p, t->data.n);
-	setting[t->data.n] = '\0';
-	result = crypt_r(t->cstr, setting, &work);
-	if (result == NULL || *result == '*')
-		return ERR_CORRUPT;
-	e = same(span_of(result), t->data);
-	secret_wipe(&work, sizeof(work));
-	return e;
+	*out = is_base64 ? FORM_BASE64 : span_ieq(name, SPAN("hex")) ?
+	    FORM_HEX : FORM_TEXT;
+	return name.p == NULL || *out != FORM_TEXT;
 }
 
-static enum err
-argon2(const struct attempt *t)
+/* A NUL would end the password for crypt and not for us. */
+static bool
+is_possible(struct span clear)
 {
-	char stored[crypto_pwhash_STRBYTES];
-
-	if (t->data.n >= sizeof(stored) ||
-	    !span_starts(t->data, span_of(t->scheme->parameter)))
-		return ERR_CORRUPT;
-	memset(stored, 0, sizeof(stored));
-	memcpy(stored, t->data.p, t->data.n);
-	return crypto_pwhash_str_verify(stored, t->clear.p, t->clear.n) == 0 ?
-	    ERR_OK : ERR_AUTH;
+	return clear.n <= SCHEME_CLEAR_MAX &&
+	    (clear.n == 0 || memchr(clear.p, '\0', clear.n) == NULL);
 }
-
-static enum err
-digested(const struct attempt *t)
-{
-	unsigned char d[64];
-	size_t n;
-	struct buf stored = { .max = DATA_MAX };
-	enum err e;
-
-	if ((e = digest(t->scheme->parameter, t->clear, d, &n)) != ERR_OK)
-		return e;
-	if (!decode(t, n, &stored) || stored.n != n)
-		e = ERR_CORRUPT;
-	else
-		e = same(buf_span(&stored), (struct span){ (char *)d, n });
-	buf_clear(&stored);
-	return e;
-}
-
-/* digest(password, salt), salt: the digest comes first, the salt is the rest. */
-static enum err
-salted(const struct attempt *t)
-{
-	struct buf stored = { .max = DATA_MAX }, input = { .secret = true };
-	unsigned char d[64];
-	size_t n;
-	enum err e;
-
-	if ((e = digest(t->scheme->parameter, SPAN(""), d, &n)) != ERR_OK)
-		return e;
-	if (!decode(t, 0, &stored) || stored.n <= n) {
-		buf_clear(&stored);
-		return ERR_CORRUPT;
-	}
-	buf_add_span(&input, t->clear);
-	buf_add(&input, stored.p + n, stored.n - n);
-	e = digest(t->scheme->parameter, buf_span(&input), d, &n);
-	if (e == ERR_OK)
-		e = same((struct span){ stored.p, n },
-		    (struct span){ (char *)d, n });
-	buf_clear(&input);
-	buf_clear(&stored);
-	return e;
-}
-
-/* MD5 of user:realm:password; the realm is the domain, or empty. */
-static enum err
-digest_md5(const struct attempt *t)
-{
-	struct span domain = t->user, user = span_cut(&domain, '@');
-	struct attempt inner = *t;
-	struct scheme md5 = { .name = "", .parameter = "MD5" };
-	struct buf input = { .secret = true };
-	enum err e;
-
-	buf_add_span(&input, user);
-	buf_addc(&input, ':');
-	buf_add_span(&input, domain);
-	buf_addc(&input, ':');
-	buf_add_span(&input, t->clear);
-	inner.scheme = &md5;
-	inner.clear = buf_span(&input);
-	e = digested(&inner);
-	buf_clear(&input);
-	return e;
-}
-
-static void
-md5_state(const unsigned char block[64], unsigned char out[16])
-{
-	MD5_CTX c;
-
-	MD5_Init(&c);
-	MD5_Update(&c, block, 64);
-	MD5_LONG word[4] = { c.A, c.B, c.C, c.D };
-	for (int i = 0; i < 16; i++)
-		out[i] = (unsigned char)(word[i / 4] >> (8 * (i % 4)));
-}
-
-/* The states of HMAC-MD5 after its key: outer, inner. */
-static enum err
-cram_md5(const struct attempt *t)
-{
-	unsigned char key[64] = { 0 }, pad[64], state[32];
-	struct buf stored = { .max = DATA_MAX };
-	size_t n = t->clear.n;
-	enum err e;
-
-	if (n > 64) {
-		if ((e = digest("MD5", t->clear, key, &n)) != ERR_OK)
-			return e;
-	} else if (n > 0) {
-		memcpy(key, t->clear.p, n);
-	}
-	for (int i = 0; i < 64; i++)
-		pad[i] = key[i] ^ 0x5c;
-	md5_state(pad, state);
-	for (int i = 0; i < 64; i++)
-		pad[i] = key[i] ^ 0x36;
-	md5_state(pad, state + 16);
-	if (!decode(t, sizeof(state), &stored) || stored.n != sizeof(state))
-		e = ERR_CORRUPT;
-	else
-		e = same(buf_span(&stored),
-		    (struct span){ (char *)state, sizeof(state) });
-	secret_wipe(key, sizeof(key));
-	secret_wipe(pad, sizeof(pad));
-	buf_clear(&stored);
-	return e;
-}
-
-static enum err
-derive(const char *md_name, struct span clear, struct span salt,
-    uint64_t rounds, unsigned char *out, size_t n)
-{
-	const EVP_MD *md = EVP_get_digestbyname(md_name);
-
-	if (md == NULL)
-		return ERR_NOTFOUND;
-	return PKCS5_PBKDF2_HMAC(clear.p, (int)clear.n,
-	    (const unsigned char *)salt.p, (int)salt.n, (int)rounds, md,
-	    (int)n, out) == 1 ? ERR_OK : ERR_CORRUPT;
-}
-
-/* "rounds,salt,StoredKey,ServerKey" (RFC 5803). */
-static enum err
-scram(const struct attempt *t)
-{
-	struct span rest = t->data;
-	struct span count = span_cut(&rest, ','), salt64 = span_cut(&rest, ',');
-	struct span stored64 = span_cut(&rest, ',');
-	struct buf salt = { .max = DATA_MAX }, stored = { .max = DATA_MAX };
-	unsigned char key[64], client[64], d[64];
-	unsigned client_n = 0;
-	size_t n;
-	uint64_t rounds;
-	enum err e = ERR_CORRUPT;
-
-	if (digest(t->scheme->parameter, SPAN(""), d, &n) != ERR_OK ||
-	    !span_to_u64(count, ROUNDS_MAX, &rounds) || rounds < 1 ||
-	    base64_decode(salt64, &salt) != ERR_OK ||
-	    base64_decode(stored64, &stored) != ERR_OK || stored.n != n)
-		goto out;
-	e = derive(t->scheme->parameter, t->clear, buf_span(&salt), rounds,
-	    key, n);
-	if (e != ERR_OK)
-		goto out;
-	HMAC(EVP_get_digestbyname(t->scheme->parameter), key, (int)n,
-	    (const unsigned char *)"Client Key", 10, client, &client_n);
-	e = digest(t->scheme->parameter,
-	    (struct span){ (char *)client, client_n }, d, &n);
-	if (e == ERR_OK)
-		e = same(buf_span(&stored), (struct span){ (char *)d, n });
-out:
-	secret_wipe(key, sizeof(key));
-	buf_clear(&salt);
-	buf_clear(&stored);
-	return e;
-}
-
-/* "$1$salt$rounds$hex"; the salt is used as it stands. */
-static enum err
-pbkdf2(const struct attempt *t)
-{
-	struct span rest = t->data, salt, count;
-	struct buf stored = { .max = DATA_MAX };
-	unsigned char key[20];
-	uint64_t rounds;
-	enum err e = ERR_CORRUPT;
-
-	if (!span_starts(rest, SPAN("$1$")))
-		return ERR_CORRUPT;
-	rest.p += 3, rest.n -= 3;
-	salt = span_cut(&rest, '$');
-	count = span_cut(&rest, '$');
-	if (span_to_u64(count, ROUNDS_MAX, &rounds) && rounds >= 1 &&
-	    unhex(rest, &stored) && stored.n == sizeof(key) &&
-	    (e = derive("SHA1", t->clear, salt, rounds, key,
-	    sizeof(key))) == ERR_OK)
-		e = same(buf_span(&stored),
-		    (struct span){ (char *)key, sizeof(key) });
-	secret_wipe(key, sizeof(key));
-	buf_clear(&stored);
-	return e;
-}
-
-/* ---- verifying ---- */
 
 enum err
 password_verify(struct span stored, const char *default_scheme,
     struct span user, struct span clear)
 {
-	struct span scheme, encoding, data;
-	struct buf text = { .secret = true }, raw = { .max = DATA_MAX };
-	struct attempt t = { .user = user, .clear = clear };
+	struct span scheme, encoding;
+	struct buf text = { .secret = true }, raw = { .max = SCHEME_DATA_MAX };
+	struct scheme_check c = { .user = user };
+	enum scheme_form form;
 	enum err e = ERR_OK;
 
-	split(stored, default_scheme, &scheme, &encoding, &data);
-	if ((t.scheme = find(scheme)) == NULL)
+	split(stored, default_scheme, &scheme, &encoding, &c.data);
+	if ((c.scheme = find(scheme)) == NULL ||
+	    !encoding_named(encoding, &form))
 		return ERR_NOTFOUND;
-	/* A NUL would end the password for crypt and not for us. */
-	if (clear.n > CLEAR_MAX || data.n > DATA_MAX ||
-	    (clear.n > 0 && memchr(clear.p, '\0', clear.n) != NULL))
+	if (!is_possible(clear) || c.data.n > SCHEME_DATA_MAX)
 		return ERR_AUTH;
-	if (encoding.p != NULL) {
-		if (span_ieq(encoding, SPAN("hex")))
-			e = unhex(data, &raw) ? ERR_OK : ERR_CORRUPT;
-		else if (span_ieq(encoding, SPAN("b64")) ||
-		    span_ieq(encoding, SPAN("base64")))
-			e = base64_decode(data, &raw) == ERR_OK ? ERR_OK :
-			    ERR_CORRUPT;
-		else
-			e = ERR_NOTFOUND;
-		data = buf_span(&raw);
-	}
-	t.data = data;
-	t.is_binary = encoding.p != NULL;
+	if (form == FORM_HEX)
+		e = scheme_unhex(c.data, &raw) ? ERR_OK : ERR_CORRUPT;
+	else if (form == FORM_BASE64)
+		e = base64_decode(c.data, &raw) == ERR_OK ? ERR_OK :
+		    ERR_CORRUPT;
+	if (form != FORM_TEXT)
+		c.data = buf_span(&raw);
+	c.is_raw = form != FORM_TEXT;
 	buf_add_span(&text, clear);
-	t.cstr = buf_cstr(&text);
-	t.clear.p = t.cstr;
+	c.clear = (struct span){ buf_cstr(&text), clear.n };
 	if (e == ERR_OK)
-		e = t.scheme->verify(&t);
+		e = c.scheme->verify(&c);
 	buf_clear(&text);
 	buf_clear(&raw);
 	return e;
 }
 
-/* ---- making ---- */
-
-static enum err
-make_crypt(const struct scheme *s, struct span clear, struct buf *out)
+static void
+add_encoded(struct span raw, enum scheme_form form, struct buf *out)
 {
-	const char *begin = strcmp(s->name, "BLF-CRYPT") == 0 ? "$2y$" :
-	    *s->parameter == '\0' ? NULL : s->parameter;
-	struct buf text = { .secret = true };
-	static struct crypt_data work;
-	char *setting = crypt_gensalt_ra(begin, 0, NULL, 0);
-	const char *result = NULL;
+	char hex[3];
 
-	buf_add_span(&text, clear);
-	if (setting != NULL)
-		result = crypt_r(buf_cstr(&text), setting, &work);
-	free(setting);
-	buf_clear(&text);
-	if (result == NULL || *result == '*')
-		return ERR_NOTFOUND;
-	buf_addf(out, "{%s}%s", s->name, result);
-	return ERR_OK;
-}
-
-static enum err
-make_digest(const struct scheme *s, struct span clear, bool with_salt,
-    struct buf *out)
-{
-	struct buf input = { .secret = true };
-	unsigned char d[64 + 8], salt[8];
-	size_t n;
-	enum err e;
-
-	buf_add_span(&input, clear);
-	random_bytes(salt, sizeof(salt));
-	if (with_salt)
-		buf_add(&input, salt, sizeof(salt));
-	e = digest(s->parameter, buf_span(&input), d, &n);
-	buf_clear(&input);
-	if (e != ERR_OK)
-		return e;
-	memcpy(d + n, salt, sizeof(salt));
-	buf_addf(out, "{%s}", s->name);
-	base64_encode((struct span){ (char *)d,
-	    n + (with_salt ? sizeof(salt) : 0) }, out);
-	return ERR_OK;
+	if (form == FORM_TEXT)
+		buf_add_span(out, raw);
+	else if (form == FORM_BASE64)
+		base64_encode(raw, out);
+	else
+		for (size_t i = 0; i < raw.n; i++) {
+			hex_encode(raw.p + i, 1, hex);
+			buf_adds(out, hex);
+		}
 }
 
 enum err
-password_make(const char *scheme, struct span clear, struct buf *out)
+password_make(const char *scheme, struct span user, struct span clear,
+    unsigned rounds, struct buf *out)
 {
-	const struct scheme *s = find(span_of(scheme));
-	char phc[crypto_pwhash_STRBYTES];
+	struct span encoding = span_of(scheme), name = span_cut(&encoding, '.');
+	struct scheme_order o = { .scheme = find(name), .user = user,
+		.rounds = rounds };
+	struct buf text = { .secret = true }, raw = { .secret = true };
+	enum scheme_form form;
+	enum err e;
 
-	if (s == NULL || s->make == NULL || clear.n > CLEAR_MAX)
+	if (o.scheme == NULL || o.scheme->make == NULL ||
+	    !encoding_named(encoding, &form))
 		return ERR_NOTFOUND;
-	switch (*s->make) {
-	case 'p':
-		buf_addf(out, "{%s}", s->name);
-		buf_add_span(out, clear);
-		return ERR_OK;
-	case 'c':
-		return make_crypt(s, clear, out);
-	case 'd':
-		return make_digest(s, clear, false, out);
-	case 's':
-		return make_digest(s, clear, true, out);
-	default:
-		if (crypto_pwhash_str(phc, clear.n > 0 ? clear.p : "",
-		    clear.n, crypto_pwhash_OPSLIMIT_INTERACTIVE,
-		    crypto_pwhash_MEMLIMIT_INTERACTIVE) != 0)
-			return ERR_NOTFOUND;
-		buf_addf(out, "{%s}%s", s->name, phc);
-		return ERR_OK;
+	if (!is_possible(clear))
+		return ERR_CANNOT;
+	buf_add_span(&text, clear);
+	o.clear = (struct span){ buf_cstr(&text), clear.n };
+	if ((e = o.scheme->make(&o, &raw)) == ERR_OK) {
+		buf_addf(out, "{%s%s}", o.scheme->name, form == FORM_HEX ?
+		    ".HEX" : form == FORM_BASE64 ? ".B64" : "");
+		add_encoded(buf_span(&raw), form != FORM_TEXT ? form :
+		    o.scheme->form, out);
 	}
+	buf_clear(&text);
+	buf_clear(&raw);
+	return e;
 }

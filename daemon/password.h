@@ -1,4 +1,4 @@
-/* Stored passwords, as Dovecot knows them: "{SCHEME}data". */
+/* Stored passwords, as Dovecot knows them: "{SCHEME}data", "{SCHEME.hex}data". */
 #ifndef DAEMON_PASSWORD_H
 #define DAEMON_PASSWORD_H
 
@@ -14,6 +14,9 @@
  */
 bool password_is_slow(struct span stored, const char *default_scheme);
 
+/* Whether it is of a scheme that Dovecot 2.4 refuses, too: auth_allow_weak_schemes. */
+bool password_is_weak(struct span stored, const char *default_scheme);
+
 /*
  * Whether clear is the password. user: the name, for DIGEST-MD5.
  * Errors: ERR_AUTH no; ERR_NOTFOUND unknown scheme; ERR_CORRUPT the stored form is
@@ -23,12 +26,18 @@ enum err password_verify(struct span stored, const char *default_scheme,
     struct span user, struct span clear);
 
 /*
- * Appends "{SCHEME}data" for a clear password, with fresh salt.
- * Errors: ERR_NOTFOUND a scheme that is unknown or that nobody should use anew.
+ * Appends "{SCHEME}data" for a clear password, with fresh salt. scheme: in any case,
+ * perhaps with ".b64" or ".hex"; user: as above; rounds: 0 is Dovecot's number.
+ * Errors: ERR_NOTFOUND unknown scheme or encoding; ERR_CANNOT the password is too long or
+ * has a NUL, the user is missing, or these rounds cannot be.
  */
-enum err password_make(const char *scheme, struct span clear, struct buf *out);
+enum err password_make(const char *scheme, struct span user, struct span clear,
+    unsigned rounds, struct buf *out);
 
 /* The scheme of a stored form for the log, "PLAIN". Static storage. */
 const char *password_scheme(struct span stored, const char *default_scheme);
+
+/* Name of scheme i; NULL past the last. */
+const char *password_scheme_at(size_t i);
 
 #endif

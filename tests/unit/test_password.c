@@ -45,6 +45,101 @@ static const char *const right[] = {
 	"q",
 };
 
+/* What doveadm pw of Dovecot 2.3.19 made of "Grüße, 1!" for anna@example.org. */
+static const char *const dovecots[] = {
+	"{SHA1}qV/9LFjtcIJ3w7SDBCdgZuwyhWc=",
+	"{SHA1.B64}qV/9LFjtcIJ3w7SDBCdgZuwyhWc=",
+	"{SHA1.HEX}a95ffd2c58ed708277c3b48304276066ec328567",
+	"{SHA}qV/9LFjtcIJ3w7SDBCdgZuwyhWc=",
+	("{SSHA512}lde7N9tUoaZTgHtujNbxI1H9v0nextAtOcK/9QjZqhLZ/PxNK677E"
+	"5lvRKYwx3XaGLGvVBoqMQUjLRJN4b2WeAl7RDc="),
+	("{SSHA512.B64}/eJxWfVtjo+3/4P3JsyqscNytoDTSxGJ/NRgYoIbD/+h5gl8e"
+	"FFd6EJcrddhdNkn/izJnjTx7SecedMrC5fFQH7jOZw="),
+	("{SSHA512.HEX}d9972d82500568662a682191ca515ac77d7104f1cab42180d"
+	"453f518a1349507dac79f90e94b6a33056f4ec874e49f7d4f9aa211e75fbb3"
+	"58a08bfd983ec6514e601629e"),
+	("{SCRAM-SHA-256}4096,7WVPqRajDePfcCGZM6pUrA==,E6dYejNPC9fzPU7Jl"
+	"gDx3L5jhYzijCqc+YkZiAfnRgU=,AGYOvEJiYgSrOZMwoVmF0xHeNoT4OwYP0b"
+	"6RWjGxKls="),
+	("{SCRAM-SHA-256.B64}NDA5NixiM2Z1NkZMT1ZHNU5TeW40aVF6a1RnPT0sdlU"
+	"2TnV3Vy9XV2tLcHdYVkNSNWF0L25OT3ptRGhUMjEyTUc5MUhSV0JTTT0sRFB0T"
+	"Vc1K1g1OENQS2Z4bmQ3M0NzaFBmb0RmUTM4Uk8zRGdXMkFubFhiRT0="),
+	("{SCRAM-SHA-1}4096,MKM7h7YiOMrmYwxtdt/egw==,ixN4WYPMLrpiS5IN1+/"
+	"ZPhkwTYM=,PgOBdqVJwq2Z+O5OGlvN6sDC6Kc="),
+	("{SCRAM-SHA-1.HEX}343039362c2b494a773355705542655a716f786855525"
+	"9515133773d3d2c7658796d706e664d59413962346a313930527a753943525"
+	"85159453d2c344875443343356e786348707146414a65395276614964384e6"
+	"2733d"),
+	("{BLF-CRYPT}$2y$05$4nmz.1m78P0wFxaxGg8NfOFGzRJsaw7EAcPyCJ9NHmS0"
+	"SemgPBsYm"),
+	("{BLF-CRYPT.B64}JDJ5JDA1JDdHbFQ1bFJPQ1Z3YTJYOFhPZTlrOXVpandOS1p"
+	"1RkRjeHdMVVhndDlva0JIWW5WZVM5c0Zp"),
+	"{PLAIN}Grüße, 1!",
+	"{PLAIN.B64}R3LDvMOfZSwgMSE=",
+	"{PLAIN.HEX}4772c3bcc39f652c203121",
+	"{CLEAR}Grüße, 1!",
+	"{CLEARTEXT}Grüße, 1!",
+	"{PLAIN-TRUNC}Grüße, 1!",
+	("{HMAC-MD5}f14cafe17a9e609bcc609f6a6fc2468371720427f00a9272d58f"
+	"cd8aabaccce8"),
+	"{HMAC-MD5.B64}8Uyv4XqeYJvMYJ9qb8JGg3FyBCfwCpJy1Y/NiquszOg=",
+	("{CRAM-MD5}f14cafe17a9e609bcc609f6a6fc2468371720427f00a9272d58f"
+	"cd8aabaccce8"),
+	("{CRAM-MD5.HEX}f14cafe17a9e609bcc609f6a6fc2468371720427f00a9272"
+	"d58fcd8aabaccce8"),
+	"{OTP}sha1 1024 f6874f79a7f0e1a6 439ed5320b526697",
+	("{OTP.B64}c2hhMSAxMDI0IGRjZTEzYjlkZWIzNWJkYjcgODliMjI4ZDRlN2I4Z"
+	"GMyNg=="),
+	("{SHA512}yIvZ7DZ89NbIkVgvnIe/Bjjx/RxlFzTeRNXGXJHwi7/nfXFDivBeCQ"
+	"Zm7ZLpiflloIA966AuKmXKu2BNmKigUw=="),
+	("{SHA512.HEX}c88bd9ec367cf4d6c891582f9c87bf0638f1fd1c651734de44"
+	"d5c65c91f08bbfe77d71438af05e090666ed92e989f965a0803deba02e2a65"
+	"cabb604d98a8a053"),
+	"{DES-CRYPT}jHez1po99LsHo",
+	"{DES-CRYPT.B64}bUVsLnJmV1I1VTVOUQ==",
+	("{CRYPT}$2y$05$H2B8tMSWP2y.Y1NPPzG8Puo.ftsitgJoGc/FTJi/V.8Sf4jh"
+	"IFW.y"),
+	("{CRYPT.B64}JDJ5JDA1JDFzU25mQW0wLjRrVnd0cFpDTFg2a09BMzZXeTBQL1R"
+	"NcUh6RWJlbXdoOHJBck94aW1hVmVP"),
+	"{SSHA}HO3R5VpRrllpZMZ77ulJ7ydbaeZkOLtB",
+	"{SSHA.HEX}09d28163b697eb17dd29ad02130ace64129b27bb0386bbf3",
+	"{MD5-CRYPT}$1$Hrl.Fdw/$ujF49Ni9uJOhgiBChZ9vd/",
+	"{MD5}$1$wJhZO25L$oV1XRcGx7HCa.0Fj.bvYO1",
+	"{PLAIN-MD4}524ab7dc2fb27b3cb58b1080efa57a4a",
+	"{PLAIN-MD4.B64}Ukq33C+yezy1ixCA76V6Sg==",
+	"{PLAIN-MD5}fbe9e35b58024c5b9804ccef9fdb2cca",
+	"{PLAIN-MD5.B64}++njW1gCTFuYBMzvn9ssyg==",
+	"{LDAP-MD5}++njW1gCTFuYBMzvn9ssyg==",
+	"{LDAP-MD5.HEX}fbe9e35b58024c5b9804ccef9fdb2cca",
+	("{SHA512-CRYPT}$6$WIJmASwH3HshIS3q$eClqqPiT4WueIgx6lwpec5Olswwf"
+	"UX0l4qE1EzYNQdCt/1glT0v6MJP3URCPVBd/hXiqGMSyRSJySLvvzUtMA0"),
+	("{SHA512-CRYPT.B64}JDYkV0hucldvM3ZMdkdNMm01NyR3VE4wa0VoTHZpT2xK"
+	"UzRZVVdhczlHUGFXcEp0RjB4VXJJL3Q0TzdLVG1aRS9zWHRvMHBqdVp1WktJTD"
+	"VrTGpXVlNsVk55MVR6UHdZZUhvUG9SUnoyLg=="),
+	("{SHA256-CRYPT}$5$/Jx5OKiCDdzujeOl$DGd8RaVkZxC2WKqEz3oF/YII9enz"
+	"6sYhaNpRCYU8D80"),
+	("{ARGON2I}$argon2i$v=19$m=32768,t=4,p=1$2U4W2q4GMyL1UWRclxa0CQ$"
+	"bLx/cA6+Nkuv78cro4r40z7VGcqhdjU815Eo3AtXI4E"),
+	("{ARGON2ID}$argon2id$v=19$m=65536,t=3,p=1$edfu7ju0dAHwkxRdrilt1"
+	"Q$za78blDsVKrQdVnITGBOPiKXk5IBJQ2siULT8xCFI24"),
+	("{ARGON2}$argon2id$v=19$m=65536,t=3,p=1$edfu7ju0dAHwkxRdrilt1Q$"
+	"za78blDsVKrQdVnITGBOPiKXk5IBJQ2siULT8xCFI24"),
+	"{SSHA256}duAdSL/ecPl94JkZZtpKBOOo2qvOpHiNLaaulsLDSPwejx9k",
+	("{SSHA256.HEX}19d36917847c09f282e327cc92279635d4a359b5334e767b2"
+	"9174b394011c2b39d35f604"),
+	("{PBKDF2}$1$caWAG1IPPHNa0Z80$5000$e327fbbb0f346f7caf26afc3057ab"
+	"6543c347976"),
+	("{PBKDF2.B64}JDEkM2xsLkZsejk5NHIua0N6OCQ1MDAwJGFlMTE4NTZjMzNiOD"
+	"VlMGExZjk1MmNlNjBkNWY5NjlkZmFlZmJlMGQ="),
+	"{SHA256}OEgnOgXSjoHxaWWSdFWBDoPG/qWR4n/UbW6GSQfT8+o=",
+	("{SHA256.HEX}3848273a05d28e81f16965927455810e83c6fea591e27fd46d"
+	"6e864907d3f3ea"),
+	"{SMD5}dGe0HQ22z5oD5ecSoBvsl4YSUnI=",
+	"{SMD5.HEX}49bfce7e15a9acf3366dc028ab82c4f8fd8a3a05",
+	"{DIGEST-MD5}a38068801dc016d53d0b81f48528fdf7",
+	"{DIGEST-MD5.B64}o4BogB3AFtU9C4H0hSj99w==",
+};
+
 static const char *const malformed[] = {
 	"{SHA256}xx", "{SHA256}", "{SSHA}AAAA",
 	("{SSHA}uJDd0BIdJ9Z7yDCZNWdgYeb3"
@@ -116,29 +211,85 @@ the_default_scheme_is_for_what_has_none(void **state)
 }
 
 static void
+what_dovecot_made_matches(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(dovecots) / sizeof(*dovecots); i++)
+		if (verify(dovecots[i], "Grüße, 1!") != ERR_OK ||
+		    verify(dovecots[i], "Grüsse, 1!") != ERR_AUTH)
+			fail_msg("%s", dovecots[i]);
+}
+
+static enum err
+make(const char *scheme, const char *user, unsigned rounds, struct buf *out)
+{
+	return password_make(scheme, span_of(user), SPAN("pa ss"), rounds,
+	    out);
+}
+
+static void
 what_is_made_verifies(void **state)
 {
-	static const char *const names[] = {
-		"PLAIN", "SHA256", "SSHA", "SSHA256", "SSHA512",
-		"SHA512-CRYPT", "SHA256-CRYPT", "BLF-CRYPT", "CRYPT",
-		"ARGON2ID", "sha512-crypt",
-	};
+	static const char *const encodings[] = { "", ".b64", ".HEX" };
+	const char *name;
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
-		struct buf out = { 0 };
+	for (size_t i = 0; (name = password_scheme_at(i)) != NULL; i++) {
+		struct buf out = { 0 }, scheme = { 0 };
 
-		if (password_make(names[i], SPAN("pa ss"), &out) != ERR_OK ||
-		    verify(buf_cstr(&out), "pa ss") != ERR_OK ||
+		buf_addf(&scheme, "%s%s", name, encodings[i % 3]);
+		if (strcmp(name, "ARGON2") == 0)
+			assert_int_equal(make(name, "", 0, &out),
+			    ERR_NOTFOUND);
+		else if (make(buf_cstr(&scheme), "anna@example.org", 0, &out) !=
+		    ERR_OK || verify(buf_cstr(&out), "pa ss") != ERR_OK ||
 		    verify(buf_cstr(&out), "pass") != ERR_AUTH)
-			fail_msg("%s: %s", names[i], buf_cstr(&out));
+			fail_msg("%s: %s", buf_cstr(&scheme), buf_cstr(&out));
 		buf_clear(&out);
+		buf_clear(&scheme);
 	}
+}
+
+static void
+what_cannot_be_made_is_refused(void **state)
+{
 	struct buf out = { 0 };
-	assert_int_equal(password_make("MD5-CRYPT", SPAN("x"), &out),
-	    ERR_NOTFOUND);
-	assert_int_equal(password_make("nothing", SPAN("x"), &out),
-	    ERR_NOTFOUND);
+
+	(void)state;
+	assert_int_equal(make("nothing", "", 0, &out), ERR_NOTFOUND);
+	assert_int_equal(make("SHA1.rot13", "", 0, &out), ERR_NOTFOUND);
+	assert_int_equal(make("DIGEST-MD5", "", 0, &out), ERR_CANNOT);
+	assert_int_equal(make("BLF-CRYPT", "", 99, &out), ERR_CANNOT);
+	assert_int_equal(make("SCRAM-SHA-256", "", 9, &out), ERR_CANNOT);
+	assert_int_equal(password_make("CRYPT", SPAN(""), SPAN("a\0b"), 0,
+	    &out), ERR_CANNOT);
+	assert_int_equal(out.n, 0);
+	assert_int_equal(make("SHA512-CRYPT", "", 2000, &out), ERR_OK);
+	assert_true(span_starts(buf_span(&out),
+	    SPAN("{SHA512-CRYPT}$6$rounds=2000$")));
+	buf_clear(&out);
+}
+
+static void
+weak_schemes_are_those_of_md_and_des(void **state)
+{
+	static const char *const weak[] = {
+		"MD5", "MD5-CRYPT", "DES-CRYPT", "SMD5", "PLAIN-MD4",
+		"PLAIN-MD5", "LDAP-MD5",
+	};
+	const char *name;
+
+	(void)state;
+	for (size_t i = 0; (name = password_scheme_at(i)) != NULL; i++) {
+		bool is_weak = false;
+
+		for (size_t k = 0; k < sizeof(weak) / sizeof(*weak); k++)
+			is_weak |= strcmp(weak[k], name) == 0;
+		if (password_is_weak(SPAN("x"), name) != is_weak)
+			fail_msg("%s", name);
+	}
+	assert_true(password_is_weak(SPAN("{smd5.hex}00"), "CRYPT"));
+	assert_false(password_is_weak(SPAN("{none}00"), "MD5"));
 }
 
 int
@@ -149,7 +300,10 @@ main(void)
 		cmocka_unit_test(no_other_password_matches),
 		cmocka_unit_test(malformed_forms_are_said_to_be),
 		cmocka_unit_test(the_default_scheme_is_for_what_has_none),
+		cmocka_unit_test(what_dovecot_made_matches),
 		cmocka_unit_test(what_is_made_verifies),
+		cmocka_unit_test(what_cannot_be_made_is_refused),
+		cmocka_unit_test(weak_schemes_are_those_of_md_and_des),
 	};
 
 	if (sodium_init() < 0)
