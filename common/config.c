@@ -162,6 +162,11 @@ config_free(struct config **cfg)
 	if (*cfg == NULL)
 		return;
 	wipe((*cfg)->ssl_key);
+	wipe((*cfg)->ssl_alt_key);
+	for (struct config_host *h = (*cfg)->hosts; h != NULL; h = h->next) {
+		wipe(h->pem[PEM_KEY].text);
+		wipe(h->pem[PEM_ALT_KEY].text);
+	}
 	for (struct config_passdb *p = (*cfg)->passdb; p != NULL; p = p->next)
 		wipe(p->password);
 	a = (*cfg)->arena;

@@ -93,6 +93,24 @@ struct config_listener {
 	bool ssl;
 };
 
+/* Two pairs of certificate and key, of different kinds (ECDSA and RSA), all PEM. */
+enum config_pem_kind {
+	PEM_CERT, PEM_KEY, PEM_ALT_CERT, PEM_ALT_KEY,
+	PEM_COUNT
+};
+
+struct config_pem {
+	const char *text;	/* "": not set */
+	const char *path;	/* of the file it came from; NULL: given as text */
+};
+
+/* What clients are shown that ask for one of these names (SNI). */
+struct config_host {
+	struct config_host *next;
+	const char *names;	/* "a.example *.b.example" */
+	struct config_pem pem[PEM_COUNT];
+};
+
 /* A unix socket for MTAs to ask passwords on. */
 struct config_socket {
 	struct config_socket *next;
@@ -125,8 +143,9 @@ struct config {
 	struct config_socket *auth_sockets;
 	struct arena arena;
 	const char *path;		/* of the main file */
-	/* Where ssl_cert and ssl_key were read from; NULL: given as text. */
-	const char *ssl_cert_path, *ssl_key_path;
+	struct config_host *hosts;
+	/* Where ssl_cert and the like were read from; NULL: given as text. */
+	const char *pem_path[PEM_COUNT];
 };
 
 /* What is to be said about a configuration: all at once. */
@@ -159,7 +178,7 @@ void config_free(struct config **cfg);
 
 /*
  * The effective configuration in the same syntax; reading it again gives the
- * same (but for ssl_cert_path and ssl_key_path) when secrets are shown:
+ * same (but for paths of certificates) when secrets are shown:
  * certificate and key are then there as text. changed_only: what differs from
  * the defaults. Without show_secrets keys and passwords are "# hidden" and the
  * certificate is the path it came from.
@@ -173,6 +192,18 @@ void config_print(const struct config *cfg, bool changed_only,
  */
 bool config_needs_restart(const struct config *now, const struct config *next,
     struct buf *names);
+
+/* The text of ssl_cert, ssl_key, ssl_alt_cert, ssl_alt_key, and which of these it is. */
+const char **config_pem(struct config *cfg, enum config_pem_kind kind);
+const char *config_pem_name(enum config_pem_kind kind);
+
+/*
+ * The same configuration with certificates and keys read from their files again; *out
+ * is NULL when they are what they were.
+ * Errors: as of the file that cannot be read (logged); *out is NULL then.
+ */
+enum err config_renew_certificates(const struct config *cfg,
+    struct config **out);
 
 /* ---- variables ---- */
 

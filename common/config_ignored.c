@@ -34,12 +34,14 @@ static const struct must {
 /* What a scope knows besides the rows: for the nearest name. */
 static const char *const honoured[] = {
 	[SCOPE_TOP] = "auth_allow_cleartext ssl_server_cert_file "
-	    "ssl_server_key_file mail_driver mail_path mail_inbox_path "
+	    "ssl_server_key_file ssl_server_alt_cert_file "
+	    "ssl_server_alt_key_file mail_driver mail_path mail_inbox_path "
 	    "mail_index_path mail_control_path mail_volatile_path "
 	    "mailbox_list_layout mailbox_list_utf8 dovecot_config_version "
 	    "dovecot_storage_version",
 	[SCOPE_SECTION] = "passdb userdb namespace service protocol plugin "
-	    "group protocols mail_plugins auth_mechanisms ssl_server",
+	    "group protocols mail_plugins auth_mechanisms ssl_server "
+	    "local_name",
 	[SCOPE_SERVICE] = "inet_listener process_min_avail process_limit",
 	[SCOPE_LISTENER] = "port ssl address listen mode user group",
 	[SCOPE_NAMESPACE] = "type prefix separator inbox hidden list "

@@ -190,6 +190,10 @@ void cfg_apply_passdb(struct cfg_state *st, struct cfg_node *section);
 void cfg_apply_userdb(struct cfg_state *st, struct cfg_node *section);
 void cfg_apply_service(struct cfg_state *st, struct cfg_node *section);
 void cfg_apply_namespace(struct cfg_state *st, struct cfg_node *section);
+void cfg_apply_local_name(struct cfg_state *st, struct cfg_node *section);
+
+/* A certificate or key, in 2.3's or 2.4's spelling: takes it; else false. */
+bool cfg_tls_take(struct cfg_state *st, struct cfg_node *n);
 
 /* A setting that is part of a 2.4 mail location: remembers it; else false. */
 bool cfg_location_take(struct cfg_state *st, struct cfg_location *l,
@@ -210,6 +214,7 @@ void cfg_location_check(struct cfg_state *st, const char *location,
 void cfg_finish_auth(struct cfg_state *st);
 void cfg_finish_namespaces(struct cfg_state *st);
 void cfg_finish_listeners(struct cfg_state *st);
+void cfg_finish_tls(struct cfg_state *st);
 
 /* The main path of config_parse, for the fuzzer too. */
 enum err cfg_parse(struct span text, const char *path, bool no_files,

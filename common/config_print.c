@@ -145,10 +145,40 @@ print_pem(struct printing *p, const char *key, const char *text,
 	}
 }
 
+static bool
+is_key(enum config_pem_kind kind)
+{
+	return kind == PEM_KEY || kind == PEM_ALT_KEY;
+}
+
+static enum config_pem_kind
+pem_of(const char *name)
+{
+	int i = 0;
+
+	while (i < PEM_COUNT &&
+	    strcmp(name, config_pem_name((enum config_pem_kind)i)) != 0)
+		i++;
+	return (enum config_pem_kind)i;
+}
+
+static void
+print_host(struct printing *p, const struct config_host *h)
+{
+	begin(p, "local_name", h->names);
+	for (int i = 0; i < PEM_COUNT; i++)
+		if (*h->pem[i].text != '\0')
+			print_pem(p, config_pem_name((enum config_pem_kind)i),
+			    h->pem[i].text, h->pem[i].path,
+			    is_key((enum config_pem_kind)i));
+	end(p);
+}
+
 static void
 print_rows(struct printing *p, const struct config *cfg)
 {
 	struct buf text = { .secret = true };
+	enum config_pem_kind pem;
 
 	for (size_t i = 0; i < cfg_option_count; i++) {
 		const struct cfg_option *o = &cfg_options[i];
@@ -156,12 +186,9 @@ print_rows(struct printing *p, const struct config *cfg)
 		if (strchr(o->name, '/') != NULL ||
 		    (!differs(cfg, o, &text) && p->changed_only))
 			continue;
-		if (o->offset == offsetof(struct config, ssl_cert))
-			print_pem(p, o->name, cfg->ssl_cert, cfg->ssl_cert_path,
-			    false);
-		else if (o->offset == offsetof(struct config, ssl_key))
-			print_pem(p, o->name, cfg->ssl_key, cfg->ssl_key_path,
-			    true);
+		if ((pem = pem_of(o->name)) != PEM_COUNT)
+			print_pem(p, o->name, buf_cstr(&text),
+			    cfg->pem_path[pem], is_key(pem));
 		else
 			setting(p, o->name, buf_cstr(&text));
 	}
@@ -363,6 +390,8 @@ config_print(const struct config *cfg, bool changed_only, bool show_secrets,
 		.secrets = show_secrets };
 
 	print_rows(&p, cfg);
+	for (const struct config_host *h = cfg->hosts; h != NULL; h = h->next)
+		print_host(&p, h);
 	for (const struct config_passdb *d = cfg->passdb; d != NULL;
 	    d = d->next)
 		print_passdb(&p, d);

@@ -175,50 +175,6 @@ set_mechanisms(struct cfg_state *st, struct cfg_node *n)
 	buf_clear(&known);
 }
 
-/* 2.4: a path instead of "<path"; "inline:" for the text itself. */
-static void
-set_pem_file(struct cfg_state *st, struct cfg_node *n, const char **field,
-    const char **path)
-{
-	const char *value = cfg_value(st, n);
-
-	st->set_at[row_of(field, st->cfg)] = n;
-	if (value == NULL)
-		return;
-	*path = NULL;
-	if (strncmp(value, "inline:", 7) == 0) {
-		value += 7;
-	} else if (!n->is_file && *value != '\0' && *value != '-') {
-		n->is_file = true;
-		n->raw = value;
-		n->eval = EVAL_NOT_YET;
-		if ((value = cfg_value(st, n)) == NULL)
-			return;
-	}
-	if (n->is_file)
-		*path = n->raw;
-	*field = value;
-}
-
-static void
-set_pem(struct cfg_state *st, struct cfg_node *n, const char **field,
-    const char **path)
-{
-	const char *value = cfg_value(st, n);
-
-	st->set_at[row_of(field, st->cfg)] = n;
-	if (value == NULL)
-		return;
-	if (!n->is_file && *value == '/' && strchr(value, '\n') == NULL) {
-		cfg_problem(st, n, CFG_FATAL, "%s is a path; write %s = <%s, "
-		    "so that the file is read", n->key, n->key,
-		    log_text(span_of(value)));
-		return;
-	}
-	*path = n->is_file ? n->raw : NULL;
-	*field = value;
-}
-
 static void
 set_cleartext(struct cfg_state *st, struct cfg_node *n)
 {
@@ -240,17 +196,7 @@ set_cleartext(struct cfg_state *st, struct cfg_node *n)
 static bool
 set_special(struct cfg_state *st, struct cfg_node *n)
 {
-	struct config *cfg = st->cfg;
-
-	if (strcmp(n->key, "ssl_cert") == 0)
-		set_pem(st, n, &cfg->ssl_cert, &cfg->ssl_cert_path);
-	else if (strcmp(n->key, "ssl_key") == 0)
-		set_pem(st, n, &cfg->ssl_key, &cfg->ssl_key_path);
-	else if (strcmp(n->key, "ssl_server_cert_file") == 0)
-		set_pem_file(st, n, &cfg->ssl_cert, &cfg->ssl_cert_path);
-	else if (strcmp(n->key, "ssl_server_key_file") == 0)
-		set_pem_file(st, n, &cfg->ssl_key, &cfg->ssl_key_path);
-	else if (strcmp(n->key, "auth_allow_cleartext") == 0)
+	if (strcmp(n->key, "auth_allow_cleartext") == 0)
 		set_cleartext(st, n);
 	else if (strcmp(n->key, "protocols") == 0)
 		set_protocols(st, n);
@@ -259,7 +205,8 @@ set_special(struct cfg_state *st, struct cfg_node *n)
 	else if (strcmp(n->key, "auth_mechanisms") == 0)
 		set_mechanisms(st, n);
 	else
-		return strcmp(n->key, "dovecot_config_version") == 0 ||
+		return cfg_tls_take(st, n) ||
+		    strcmp(n->key, "dovecot_config_version") == 0 ||
 		    strcmp(n->key, "dovecot_storage_version") == 0 ||
 		    cfg_location_take(st, &st->mail, n);
 	return true;
@@ -377,6 +324,8 @@ apply_section(struct cfg_state *st, struct cfg_node *n)
 		cfg_apply_namespace(st, n);
 	else if (strcmp(n->key, "service") == 0)
 		cfg_apply_service(st, n);
+	else if (strcmp(n->key, "local_name") == 0)
+		cfg_apply_local_name(st, n);
 	else if (strcmp(n->key, "plugin") == 0)
 		apply_plugin(st, n);
 	else if (strcmp(n->key, "acl_sharing_map") == 0)
@@ -466,42 +415,6 @@ merge_blocks(struct cfg_state *st)
 /* ---- checks ---- */
 
 static void
-check_tls(struct cfg_state *st)
-{
-	struct config *cfg = st->cfg;
-	const struct cfg_node *at = st->set_at[row_of(&cfg->ssl, cfg)];
-	const struct cfg_node *cert, *key;
-	static const char versions[] = "ANY|LATEST|SSLv3|TLSv1|TLSv1.1|TLSv1.2|"
-	    "TLSv1.3";
-
-	if (cfg_word_index(versions, cfg->ssl_min_protocol) < 0)
-		cfg_problem(st, st->set_at[row_of(&cfg->ssl_min_protocol, cfg)],
-		    CFG_FATAL, "ssl_min_protocol = %s: the value must be one "
-		        "of %s",
-		    log_text(span_of(cfg->ssl_min_protocol)), versions);
-	if (cfg->ssl == SSL_NO)
-		return;
-	if (*cfg->ssl_cert != '\0' && *cfg->ssl_key != '\0')
-		return;
-	cert = st->set_at[row_of(&cfg->ssl_cert, cfg)];
-	key = st->set_at[row_of(&cfg->ssl_key, cfg)];
-	/* a file that could not be read is a problem of its own */
-	if ((cert != NULL && cert->eval == EVAL_BAD) ||
-	    (key != NULL && key->eval == EVAL_BAD))
-		return;
-	if (*cfg->ssl_cert != '\0' || *cfg->ssl_key != '\0' || at != NULL) {
-		cfg_problem(st, at, CFG_FATAL, "ssl is %s, but %s is not set; "
-		    "set it, or ssl = no to go without TLS",
-		    cfg->ssl == SSL_REQUIRED ? "required" : "yes",
-		    *cfg->ssl_cert == '\0' ? "ssl_cert" : "ssl_key");
-		return;
-	}
-	cfg->ssl = SSL_NO;
-	cfg_problem(st, NULL, CFG_NOTE, "ssl_cert and ssl_key are not set: TLS "
-	    "is not offered");
-}
-
-static void
 check_mail(struct cfg_state *st)
 {
 	size_t row = row_of(&st->cfg->mail_location, st->cfg);
@@ -578,7 +491,7 @@ cfg_apply(struct cfg_state *st)
 		}
 	}
 	check_mail(st);
-	check_tls(st);
+	cfg_finish_tls(st);
 	check_sharing(st);
 	check_rest(st);
 }

@@ -24,8 +24,15 @@
 #include <string.h>
 #include <unistd.h>
 
+struct host {
+	struct host *next;
+	SSL_CTX *ctx;		/* certificates only: the rest is the server's */
+	char names[];
+};
+
 struct tls {
 	SSL_CTX *ctx;
+	struct host *hosts;
 };
 
 struct tls_conn {
@@ -46,10 +53,14 @@ reason(void)
 	return text == NULL ? "no reason given" : text;
 }
 
+/* Whose certificates are being loaded: "a.example: ", or nothing. */
+static char host_names[300];
+
 static enum err
-reject(const char *what, const char *why)
+reject(const char *setting, const char *what, const char *why)
 {
-	log_error("%s: %s", what, why);
+	log_error("%s%s%s: %s: %s", *host_names == '\0' ? "" : "local_name ",
+	    host_names, setting, what, why);
 	ERR_clear_error();
 	return ERR_SYNTAX;
 }
@@ -73,30 +84,29 @@ text_bio(const char *pem)
 	return b;
 }
 
+/* `name` is the setting's, for messages. */
 static enum err
-use_chain(SSL_CTX *ctx, const char *pem)
+use_chain(SSL_CTX *ctx, const char *name, const char *pem)
 {
 	BIO *b = text_bio(pem);
 	X509 *x = PEM_read_bio_X509_AUX(b, NULL, no_passphrase, NULL);
 	enum err e = ERR_OK;
 
 	if (x == NULL)
-		e = reject("ssl_cert: no certificate in PEM form found",
-		    reason());
+		e = reject(name, "no certificate in PEM form found", reason());
 	else if (SSL_CTX_use_certificate(ctx, x) != 1)
-		e = reject("ssl_cert: the certificate cannot be used",
-		    reason());
+		e = reject(name, "the certificate cannot be used", reason());
 	X509_free(x);
 	while (e == ERR_OK && (x = PEM_read_bio_X509(b, NULL, no_passphrase,
 	    NULL)) != NULL)
 		if (SSL_CTX_add0_chain_cert(ctx, x) != 1) {
-			e = reject("ssl_cert: a certificate of the chain "
-			    "cannot be used", reason());
+			e = reject(name, "a certificate of the chain cannot be "
+			    "used", reason());
 			X509_free(x);
 		}
 	if (e == ERR_OK &&
 	    ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
-		e = reject("ssl_cert: a certificate of the chain is damaged",
+		e = reject(name, "a certificate of the chain is damaged",
 		    reason());
 	ERR_clear_error();
 	BIO_free(b);
@@ -104,21 +114,43 @@ use_chain(SSL_CTX *ctx, const char *pem)
 }
 
 static enum err
-use_key(SSL_CTX *ctx, const char *pem)
+use_key(SSL_CTX *ctx, const char *name, const char *pem)
 {
 	BIO *b = text_bio(pem);
 	EVP_PKEY *key = PEM_read_bio_PrivateKey(b, NULL, no_passphrase, NULL);
 	enum err e = ERR_OK;
 
 	if (key == NULL)
-		e = reject("ssl_key: no private key in PEM form without a "
+		e = reject(name, "no private key in PEM form without a "
 		    "passphrase found", reason());
 	else if (SSL_CTX_use_PrivateKey(ctx, key) != 1 ||
 	    SSL_CTX_check_private_key(ctx) != 1)
-		e = reject("ssl_key: the key does not belong to the "
-		    "certificate in ssl_cert", reason());
+		e = reject(name, "the key does not belong to the "
+		    "certificate", reason());
 	EVP_PKEY_free(key);
 	BIO_free(b);
+	return e;
+}
+
+/* One pair takes the place of another of its kind: then both would be no use. */
+static enum err
+use_pairs(SSL_CTX *ctx, const struct tls_pem *pem)
+{
+	X509 *first;
+	enum err e;
+
+	if ((e = use_chain(ctx, "ssl_cert", pem->cert)) != ERR_OK ||
+	    (e = use_key(ctx, "ssl_key", pem->key)) != ERR_OK ||
+	    *pem->alt_cert == '\0')
+		return e;
+	first = SSL_CTX_get0_certificate(ctx);
+	X509_up_ref(first);
+	if ((e = use_chain(ctx, "ssl_alt_cert", pem->alt_cert)) == ERR_OK)
+		e = use_key(ctx, "ssl_alt_key", pem->alt_key);
+	if (e == ERR_OK && SSL_CTX_select_current_cert(ctx, first) != 1)
+		e = reject("ssl_alt_cert", "its key is of the same kind as "
+		    "that of ssl_cert", "one has to be ECDSA, the other RSA");
+	X509_free(first);
 	return e;
 }
 
@@ -166,8 +198,70 @@ set_defaults(SSL_CTX *ctx)
 	SSL_CTX_set_default_passwd_cb(ctx, no_passphrase);
 }
 
+/* ---- names ---- */
+
+static bool
+names_fit(const char *names, struct span asked)
+{
+	struct span rest = span_of(names), any = asked;
+
+	span_cut(&any, '.');
+	while (rest.p != NULL) {
+		struct span name = span_cut(&rest, ' ');
+
+		if (name.n > 0 && span_ieq(name, asked))
+			return true;
+		if (name.n > 2 && name.p[0] == '*' && name.p[1] == '.' &&
+		    any.p != NULL && span_ieq((struct span){ name.p + 2,
+		    name.n - 2 }, any))
+			return true;
+	}
+	return false;
+}
+
+/* An unknown name is shown the server's own certificate, and no alert. */
+static int
+choose_host(SSL *ssl, int *alert, void *arg)
+{
+	const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+	const struct tls *t = arg;
+
+	(void)alert;
+	for (const struct host *h = name == NULL ? NULL : t->hosts; h != NULL;
+	    h = h->next)
+		if (names_fit(h->names, span_of(name))) {
+			SSL_set_SSL_CTX(ssl, h->ctx);
+			break;
+		}
+	return SSL_TLSEXT_ERR_OK;
+}
+
 enum err
-tls_new(const char *cert_pem, const char *key_pem, const char *min_protocol,
+tls_add_host(struct tls *t, const char *names, const struct tls_pem *pem)
+{
+	size_t n = strlen(names) + 1;
+	struct host *h = calloc(1, sizeof(*h) + n), **end = &t->hosts;
+	enum err e;
+
+	ERR_clear_error();
+	if (h == NULL || (h->ctx = SSL_CTX_new(TLS_server_method())) == NULL)
+		fatal("no memory for a TLS context: %s", reason());
+	memcpy(h->names, names, n);
+	set_defaults(h->ctx);
+	while (*end != NULL)
+		end = &(*end)->next;
+	*end = h;
+	snprintf(host_names, sizeof(host_names), "%.200s: ",
+	    log_text(span_of(names)));
+	e = use_pairs(h->ctx, pem);
+	*host_names = '\0';
+	SSL_CTX_set_tlsext_servername_callback(t->ctx, choose_host);
+	SSL_CTX_set_tlsext_servername_arg(t->ctx, t);
+	return e;
+}
+
+enum err
+tls_new(const struct tls_pem *pem, const char *min_protocol,
     const char *cipher_list, struct tls **out)
 {
 	struct tls *t = calloc(1, sizeof(*t));
@@ -179,12 +273,11 @@ tls_new(const char *cert_pem, const char *key_pem, const char *min_protocol,
 		fatal("no memory for a TLS context: %s", reason());
 	set_defaults(t->ctx);
 	if ((e = use_protocol(t->ctx, min_protocol)) != ERR_OK ||
-	    (e = use_chain(t->ctx, cert_pem)) != ERR_OK ||
-	    (e = use_key(t->ctx, key_pem)) != ERR_OK)
+	    (e = use_pairs(t->ctx, pem)) != ERR_OK)
 		goto out;
 	if (*cipher_list != '\0' &&
 	    SSL_CTX_set_cipher_list(t->ctx, cipher_list) != 1) {
-		e = reject("ssl_cipher_list: no cipher of the list is known",
+		e = reject("ssl_cipher_list", "no cipher of the list is known",
 		    reason());
 		goto out;
 	}
@@ -200,6 +293,11 @@ tls_free(struct tls **t)
 {
 	if (*t == NULL)
 		return;
+	for (struct host *h = (*t)->hosts, *next; h != NULL; h = next) {
+		next = h->next;
+		SSL_CTX_free(h->ctx);
+		free(h);
+	}
 	SSL_CTX_free((*t)->ctx);
 	free(*t);
 	*t = NULL;

@@ -10,14 +10,26 @@
 struct tls;		/* a context: certificate, key, settings */
 struct tls_conn;	/* one connection */
 
+/* Certificate chains with their keys, PEM; the second of another kind of key, or "". */
+struct tls_pem {
+	const char *cert, *key, *alt_cert, *alt_key;
+};
+
 /*
- * A server context from PEM texts. min_protocol "TLSv1.2" etc.; cipher_list "" is
- * OpenSSL's default. At most one session ticket, buffers released when idle, no
- * renegotiation, no compression. Errors: ERR_SYNTAX (logged: what is wrong with
- * certificate or key).
+ * A server context. min_protocol "TLSv1.2" etc.; cipher_list "" is OpenSSL's default.
+ * At most one session ticket, buffers released when idle, no renegotiation, no
+ * compression. Errors: ERR_SYNTAX (logged: what is wrong with certificate or key).
  */
-enum err tls_new(const char *cert_pem, const char *key_pem,
-    const char *min_protocol, const char *cipher_list, struct tls **out);
+enum err tls_new(const struct tls_pem *pem, const char *min_protocol,
+    const char *cipher_list, struct tls **out);
+
+/*
+ * Other certificates for clients that ask for one of these names (SNI, RFC 6066 3):
+ * by spaces; "*.example.org" is any one label before it. The first that fits counts.
+ * Errors: as tls_new.
+ */
+enum err tls_add_host(struct tls *t, const char *names,
+    const struct tls_pem *pem);
 void tls_free(struct tls **t);
 
 /*

@@ -10,6 +10,7 @@
 #include "common/log.h"
 #include "common/privs.h"
 #include "common/sandbox.h"
+#include "daemon/certificates.h"
 #include "daemon/children.h"
 #include "daemon/listen_auth.h"
 #include "daemon/control.h"
@@ -157,6 +158,7 @@ pool_ready(struct master *m, struct pool *p, uint32_t confined)
 		handover_log(m->cfg, "master: ");
 		children_reconfigure(m, m->cfg);
 		listen_auth_update(m);
+		certificates_follow(m->cfg);
 		log_info("reloaded: pool %llu serves",
 		    (unsigned long long)p->generation);
 		systemd_ready("Serving; reloaded");
@@ -326,6 +328,22 @@ master_reload(struct master *m, struct buf *text)
 	return e;
 }
 
+/* Certificates were replaced: a pool with them, and the configuration as it is. */
+static void
+renew_certificates(struct master *m)
+{
+	struct config *next;
+
+	if (m->stopping || m->next_cfg != NULL || !certificates_changed() ||
+	    config_renew_certificates(m->cfg, &next) != ERR_OK || next == NULL)
+		return;
+	log_info("certificates were replaced: a new pool takes them into use");
+	if (children_start_pool(m, next) == ERR_OK)
+		m->next_cfg = next;
+	else
+		config_free(&next);
+}
+
 enum err
 master_reopen_log(struct master *m)
 {
@@ -422,35 +440,44 @@ gather(struct master *m, struct pollfd *fds, enum ipc_role *from)
 	return n;
 }
 
+/* The sooner of two times to wait; negative is for ever. */
+static int
+sooner(int a, int b)
+{
+	return a < 0 || (b >= 0 && b < a) ? b : a;
+}
+
 static void
 once(struct master *m)
 {
-	struct pollfd fds[2 + ROLES_MAX + POOLS_MAX + CONTROL_MAX];
+	struct pollfd fds[3 + ROLES_MAX + POOLS_MAX + CONTROL_MAX];
 	enum ipc_role from[ROLES_MAX + POOLS_MAX];
-	int timeout = children_restart(m), alive = systemd_watchdog();
-	size_t children = gather(m, fds + 2, from), clients;
-	struct pollfd *client = fds + 2 + children;
+	int timeout = sooner(children_restart(m), systemd_watchdog());
+	size_t children = gather(m, fds + 3, from), clients;
+	struct pollfd *client = fds + 3 + children;
 
 	fds[0] = (struct pollfd){ m->signal_fd, POLLIN, 0 };
 	fds[1] = (struct pollfd){ m->control_fd, POLLIN, 0 };
+	fds[2] = (struct pollfd){ certificates_fd(), POLLIN, 0 };
 	control_poll(client, &clients);
-	if (alive >= 0 && (timeout < 0 || timeout > alive))
-		timeout = alive;
-	if (m->stopping && (timeout < 0 || timeout > 100))
-		timeout = 100;
-	if (poll(fds, 2 + children + clients, timeout) < 0 && errno != EINTR)
+	timeout = sooner(timeout, m->stopping ? 100 : m->next_cfg != NULL ? -1 :
+	    certificates_due());
+	if (poll(fds, 3 + children + clients, timeout) < 0 && errno != EINTR)
 		fatal_errno("cannot wait");
 	for (size_t i = 0; i < children; i++)
-		if (fds[2 + i].revents != 0 &&
-		    !hear(m, fds[2 + i].fd, from[i]))
+		if (fds[3 + i].revents != 0 &&
+		    !hear(m, fds[3 + i].fd, from[i]))
 			children_reap(m);
 	for (size_t i = 0; i < clients; i++)
 		if (client[i].revents != 0)
 			control_event(m, client[i].fd);
+	if (fds[2].revents != 0)
+		certificates_hear();
 	if (fds[1].revents != 0)
 		control_accept(m);
 	if (fds[0].revents != 0)
 		hear_signals(m);
+	renew_certificates(m);
 	if (m->stopping && clock_mono_ms() >= m->kill_at_ms) {
 		children_signal_pools(m, SIGKILL);
 		children_reap(m);
@@ -541,6 +568,7 @@ master_main(const char *config_path, bool foreground)
 	if (master_open_log(m.cfg) != ERR_OK)
 		return 75;
 	handover_log(m.cfg, "master: ");
+	certificates_follow(m.cfg);
 	if (start(&m) != ERR_OK) {
 		master_stop(&m, true);
 		m.start_failed = true;

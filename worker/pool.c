@@ -618,7 +618,7 @@ pool_main(int argc, char **argv)
 	serve.tls = serve_tls(cfg);
 	serve_forget_secrets(cfg);
 	if (serve.tls == NULL && serve.n_listen > serve.n_plain)
-		fatal("imaps listens, but certificate or key cannot be used");
+		fatal("imaps listens, but there is no certificate");
 	if (serve_identity(cfg, &serve) != ERR_OK)
 		return 78;
 	if (cfg->confinement != CONFINEMENT_OFF &&

@@ -116,13 +116,24 @@ serve_confine_session(struct session *s, const int *dir_fds, size_t n)
 struct tls *
 serve_tls(const struct config *cfg)
 {
+	struct tls_pem pem = {
+		cfg->ssl_cert, cfg->ssl_key,
+		cfg->ssl_alt_cert, cfg->ssl_alt_key,
+	};
 	struct tls *tls = NULL;
+	enum err e;
 
 	if (cfg->ssl == SSL_NO || *cfg->ssl_cert == '\0')
 		return NULL;
-	if (tls_new(cfg->ssl_cert, cfg->ssl_key, cfg->ssl_min_protocol,
-	    cfg->ssl_cipher_list, &tls) != ERR_OK)
-		return NULL;
+	e = tls_new(&pem, cfg->ssl_min_protocol, cfg->ssl_cipher_list, &tls);
+	for (const struct config_host *h = cfg->hosts; e == ERR_OK && h != NULL;
+	    h = h->next)
+		e = tls_add_host(tls, h->names, &(struct tls_pem){
+		    h->pem[PEM_CERT].text, h->pem[PEM_KEY].text,
+		    h->pem[PEM_ALT_CERT].text, h->pem[PEM_ALT_KEY].text });
+	/* Without TLS where it is wanted nobody would be served well. */
+	if (e != ERR_OK)
+		fatal("certificate or key cannot be used, and ssl is not no");
 	tls_warm_up(tls);
 	return tls;
 }
@@ -135,6 +146,14 @@ wipe(const char *text)
 		secret_wipe((char *)(uintptr_t)text, strlen(text));
 }
 
+static void
+forget(const char **text)
+{
+	if (**text != '\0')
+		wipe(*text);
+	*text = "";
+}
+
 void
 serve_forget_secrets(struct config *cfg)
 {
@@ -142,9 +161,11 @@ serve_forget_secrets(struct config *cfg)
 		wipe(p->password);
 		p->password = "";
 	}
-	if (*cfg->ssl_key != '\0') {
-		wipe(cfg->ssl_key);
-		cfg->ssl_key = "";
+	forget(&cfg->ssl_key);
+	forget(&cfg->ssl_alt_key);
+	for (struct config_host *h = cfg->hosts; h != NULL; h = h->next) {
+		forget(&h->pem[PEM_KEY].text);
+		forget(&h->pem[PEM_ALT_KEY].text);
 	}
 }
 

@@ -65,7 +65,7 @@ enum err serve_confine(const struct serve *v, unsigned *confined_out);
 enum err serve_confine_session(struct session *s, const int *dir_fds,
     size_t n);
 
-/* The TLS context, warmed up, or NULL: ssl = no, no certificate, or a bad one. */
+/* The TLS context, warmed up; NULL: ssl = no, or no certificate. Fatal: a bad one. */
 struct tls *serve_tls(const struct config *cfg);
 
 /* Wipes what no worker needs: passwords of passdbs, the private key's text. */

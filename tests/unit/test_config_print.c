@@ -45,6 +45,17 @@ same_blocks(const struct config *a, const struct config *b)
 }
 
 static void
+same_hosts(const struct config_host *a, const struct config_host *b)
+{
+	for (; a != NULL && b != NULL; a = a->next, b = b->next) {
+		assert_string_equal(a->names, b->names);
+		for (int i = 0; i < PEM_COUNT; i++)
+			assert_string_equal(a->pem[i].text, b->pem[i].text);
+	}
+	assert_true(a == b);
+}
+
+static void
 round_trip(const char *text)
 {
 	struct buf out = { 0 };
@@ -62,6 +73,8 @@ round_trip(const char *text)
 		same_blocks(l.c, again.c);
 		assert_string_equal(l.c->ssl_key, again.c->ssl_key);
 		assert_string_equal(l.c->ssl_cert, again.c->ssl_cert);
+		assert_string_equal(l.c->ssl_alt_key, again.c->ssl_alt_key);
+		same_hosts(l.c->hosts, again.c->hosts);
 		assert_string_equal(l.c->login_greeting,
 		    again.c->login_greeting);
 		release(&again);
@@ -80,6 +93,11 @@ printing(void **state)
 	    "mailbox x {\nauto = create\nmultiaccess_copy = refuse\n}\n}\n");
 	round_trip(QUIET);
 	round_trip("ssl_cert = <<E\na\nEND\n\nE\nssl_key = <<E\nb\r\nE\n");
+	round_trip("ssl_cert = a\nssl_key = b\nssl_alt_cert = c\n"
+	    "ssl_alt_key = d\nlocal_name \"a.example *.b.example\" {\n"
+	    "ssl_cert = <<E\ne\n\nE\nssl_key = f\n}\n"
+	    "local_name c.example {\nssl_cert = g\nssl_alt_cert = h\n"
+	    "ssl_alt_key = i\n}\nlocal_name none.example {\n}\n");
 	round_trip(QUIET "login_greeting = \" a # \\\"b\\\" 'c' \\\\ $listen "
 	    "\"\n"
 	    "mail_home = \"</x\"\nlisten = <<E\n\n$x\nE\n");
@@ -112,8 +130,8 @@ hidden_secrets(void **state)
 	    "driver = static\nargs = password=SECRET2\n}\n");
 	load(&l, "main");
 	assert_string_equal(l.c->ssl_key, "SECRET1\n");
-	assert_string_equal(l.c->ssl_cert_path, in_dir("cert"));
-	assert_string_equal(l.c->ssl_key_path, in_dir("key"));
+	assert_string_equal(l.c->pem_path[PEM_CERT], in_dir("cert"));
+	assert_string_equal(l.c->pem_path[PEM_KEY], in_dir("key"));
 	config_print(l.c, false, false, &out);
 	assert_null(strstr(buf_cstr(&out), "SECRET"));
 	assert_null(strstr(buf_cstr(&out), "CERT"));
@@ -121,6 +139,45 @@ hidden_secrets(void **state)
 	assert_non_null(strstr(buf_cstr(&out), "  password = # hidden\n"));
 	assert_non_null(strstr(buf_cstr(&out), "/cert\n"));
 	buf_clear(&out);
+	release(&l);
+}
+
+static void
+certificates_read_again(void **state)
+{
+	struct config *next;
+	struct loaded l;
+
+	(void)state;
+	put("cert", "CERT1\n");
+	put("key", "KEY1\n");
+	put("host", "HOST1\n");
+	put("main", "ssl_cert = <cert\nssl_key = <key\nlisten = a\n"
+	    "local_name a {\nssl_server {\ncert_file = host\n}\n"
+	    "login_greeting = x\n}\n");
+	load(&l, "main");
+	assert_int_equal(l.e, ERR_OK);
+	assert_non_null(strstr(buf_cstr(&l.said), "local_name a: "
+	    "login_greeting is ignored"));
+	assert_string_equal(l.c->hosts->pem[PEM_CERT].text, "HOST1\n");
+	assert_string_equal(l.c->hosts->pem[PEM_KEY].text, "KEY1\n");
+	assert_int_equal(config_renew_certificates(l.c, &next), ERR_OK);
+	assert_null(next);
+	/* Only they: the rest stays what it was. */
+	put("main", "rubbish");
+	put("host", "HOST2\n");
+	put("key", "KEY2\n");
+	assert_int_equal(config_renew_certificates(l.c, &next), ERR_OK);
+	assert_string_equal(next->ssl_cert, "CERT1\n");
+	assert_string_equal(next->ssl_key, "KEY2\n");
+	assert_string_equal(next->hosts->pem[PEM_CERT].text, "HOST2\n");
+	assert_string_equal(next->hosts->pem[PEM_KEY].text, "KEY2\n");
+	assert_string_equal(next->listen, "a");
+	assert_string_equal(next->pem_path[PEM_KEY], in_dir("key"));
+	config_free(&next);
+	assert_int_equal(unlink(in_dir("host")), 0);
+	assert_int_equal(config_renew_certificates(l.c, &next), ERR_NOTFOUND);
+	assert_null(next);
 	release(&l);
 }
 
@@ -170,6 +227,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(printing),
 		cmocka_unit_test(hidden_secrets),
+		cmocka_unit_test(certificates_read_again),
 		cmocka_unit_test(changed_only),
 		cmocka_unit_test(restart_needed),
 	};

@@ -372,6 +372,12 @@ tls_settings(void **state)
 	assert_string_equal(buf_cstr(&l.said), "0 fatal: ssl is yes, but "
 	    "ssl_key is not set; set it, or ssl = no to go without TLS\n");
 	release(&l);
+	parse(&l, "ssl_cert = x\nssl_key = y\nssl_alt_cert = z\n"
+	    "local_name {\nssl_cert = x\n}\n");
+	assert_string_equal(buf_cstr(&l.said), "3 fatal: ssl_alt_key is not "
+	    "set: the second certificate and its key belong together\n"
+	    "4 fatal: local_name needs the name that clients ask for\n");
+	release(&l);
 	parse(&l, "ssl_cert = </nowhere/at/all\nssl_key = /nowhere/key\n");
 	assert_string_equal(buf_cstr(&l.said),
 	    "1 fatal: ssl_cert: cannot read /nowhere/at/all: does not exist\n"

@@ -88,6 +88,13 @@ free_certificate(void **state)
 	return 0;
 }
 
+static enum err
+new(const char *c, const char *k, const char *min, const char *ciphers,
+    struct tls **out)
+{
+	return tls_new(&(struct tls_pem){ c, k, "", "" }, min, ciphers, out);
+}
+
 static void
 settings_that_cannot_work_are_refused(void **state)
 {
@@ -95,26 +102,26 @@ settings_that_cannot_work_are_refused(void **state)
 	char cut[200], *chain = NULL;
 
 	(void)state;
-	assert_int_equal(tls_new("", key, "TLSv1.2", "", &t), ERR_SYNTAX);
+	assert_int_equal(new("", key, "TLSv1.2", "", &t), ERR_SYNTAX);
 	assert_null(t);
-	assert_int_equal(tls_new("rubbish", key, "TLSv1.2", "", &t),
+	assert_int_equal(new("rubbish", key, "TLSv1.2", "", &t),
 	    ERR_SYNTAX);
-	assert_int_equal(tls_new(cert, "", "TLSv1.2", "", &t), ERR_SYNTAX);
-	assert_int_equal(tls_new(cert, other_key, "TLSv1.2", "", &t),
+	assert_int_equal(new(cert, "", "TLSv1.2", "", &t), ERR_SYNTAX);
+	assert_int_equal(new(cert, other_key, "TLSv1.2", "", &t),
 	    ERR_SYNTAX);
 	/* Must not ask a terminal for the passphrase. */
-	assert_int_equal(tls_new(cert, locked_key, "TLSv1.2", "", &t),
+	assert_int_equal(new(cert, locked_key, "TLSv1.2", "", &t),
 	    ERR_SYNTAX);
-	assert_int_equal(tls_new(cert, key, "TLSv9", "", &t), ERR_SYNTAX);
-	assert_int_equal(tls_new(cert, key, "TLSv1.2", "NOSUCH", &t),
+	assert_int_equal(new(cert, key, "TLSv9", "", &t), ERR_SYNTAX);
+	assert_int_equal(new(cert, key, "TLSv1.2", "NOSUCH", &t),
 	    ERR_SYNTAX);
 	snprintf(cut, sizeof(cut), "%s", cert);
 	assert_true(asprintf(&chain, "%s%s", cert, cut) > 0);
-	assert_int_equal(tls_new(chain, key, "TLSv1.2", "", &t), ERR_SYNTAX);
+	assert_int_equal(new(chain, key, "TLSv1.2", "", &t), ERR_SYNTAX);
 	free(chain);
 	assert_null(t);
 	assert_true(asprintf(&chain, "%s%s%s", key, cert, cert) > 0);
-	assert_int_equal(tls_new(chain, chain, "tlsv1.3", "HIGH", &t), ERR_OK);
+	assert_int_equal(new(chain, chain, "tlsv1.3", "HIGH", &t), ERR_OK);
 	assert_non_null(t);
 	free(chain);
 	tls_free(&t);
@@ -241,7 +248,7 @@ talk(int version, bool rude, bool non_blocking, const char *want_text)
 	ssize_t n;
 	pid_t pid;
 
-	assert_int_equal(tls_new(cert, key, "TLSv1.2", "", &t), ERR_OK);
+	assert_int_equal(new(cert, key, "TLSv1.2", "", &t), ERR_OK);
 	tls_warm_up(t);
 	pid = start_client(fds, version, rude);
 	if (non_blocking)
@@ -300,7 +307,7 @@ what_was_decrypted_is_pending(void **state)
 	pid_t pid;
 
 	(void)state;
-	assert_int_equal(tls_new(cert, key, "TLSv1.3", "", &t), ERR_OK);
+	assert_int_equal(new(cert, key, "TLSv1.3", "", &t), ERR_OK);
 	pid = start_client(fds, TLS1_3_VERSION, false);
 	assert_int_equal(tls_accept(t, fds[0], 10000, &c, &why), ERR_OK);
 	while ((n = tls_read(c, two, 2, &want)) == -1)
@@ -340,7 +347,7 @@ nothing_is_negotiated_again(void **state)
 	pid_t pid;
 
 	(void)state;
-	assert_int_equal(tls_new(cert, key, "TLSv1.2", "", &t), ERR_OK);
+	assert_int_equal(new(cert, key, "TLSv1.2", "", &t), ERR_OK);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
 	pid = fork();
 	if (pid == 0) {
@@ -368,7 +375,7 @@ failed_accept(const char *said, bool hang_up, int timeout_ms)
 	const char *why = NULL;
 	int fds[2];
 
-	assert_int_equal(tls_new(cert, key, "TLSv1.2", "", &t), ERR_OK);
+	assert_int_equal(new(cert, key, "TLSv1.2", "", &t), ERR_OK);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
 	assert_int_equal(write(fds[1], said, strlen(said)), strlen(said));
 	if (hang_up)
@@ -414,7 +421,7 @@ old_protocols_are_refused(void **state)
 	pid_t pid;
 
 	(void)state;
-	assert_int_equal(tls_new(cert, key, "TLSv1.3", "", &t), ERR_OK);
+	assert_int_equal(new(cert, key, "TLSv1.3", "", &t), ERR_OK);
 	pid = start_client(fds, TLS1_2_VERSION, false);
 	assert_int_equal(tls_accept(t, fds[0], 10000, &c, &why), ERR_IO);
 	assert_non_null(strstr(why, "unsupported protocol"));
