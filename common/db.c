@@ -478,6 +478,16 @@ db_del(struct db_txn *t, size_t table, struct span key)
 }
 
 enum err
+db_count(struct db_txn *t, size_t table, size_t *n_out)
+{
+	struct MDB_stat stat;
+	int rc = mdb_stat(t->txn, t->db->dbi[table], &stat);
+
+	*n_out = rc == 0 ? stat.ms_entries : 0;
+	return db_err(t->db, rc, "counting");
+}
+
+enum err
 db_cursor_open(struct db_txn *t, size_t table, struct db_cursor **out)
 {
 	struct db_cursor *c;

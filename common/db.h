@@ -77,6 +77,9 @@ enum err db_put_room(struct db_txn *t, size_t table, struct span key, size_t n,
 /* Removes one key; absent is OK. */
 enum err db_del(struct db_txn *t, size_t table, struct span key);
 
+/* How many keys a table has: read off, not counted. Errors: as db_get. */
+enum err db_count(struct db_txn *t, size_t table, size_t *n_out);
+
 /*
  * Cursors, in key order (memcmp). One fits in a stack frame's life: open, move,
  * close before the transaction ends. ERR_NOTFOUND past either end.

@@ -34,7 +34,7 @@
 #include "maildir/unique.h"
 
 enum { GATE_WAIT_MS = 10000, BOOT_MAX = 128, CLEAN_AFTER_S = 60,
-	CHANGED_MS = 100 };
+	CHANGED_MS = 100, LATE_MS = 1000, LATE_EACH_MS = 2 };
 
 static char boot_id[48];
 static unsigned long long pid_namespace;
@@ -418,6 +418,20 @@ account_has_late_work(const struct account *acc)
 			return true;
 	return acc->late_told.folder_id != 0 || acc->late_ghosts != 0 ||
 	    acc->late_deleted != 0 || acc->late_store != 0;
+}
+
+uint64_t
+account_late_after_ms(const struct account *acc)
+{
+	uint64_t spread_ms = LATE_MS;
+	size_t n = acc->n_sessions;
+
+	for (const struct account *in = acc->inner; in != NULL; in = in->next)
+		n = n > in->n_sessions ? n : in->n_sessions;
+	if (spread_ms < n * LATE_EACH_MS)
+		spread_ms = n * LATE_EACH_MS;
+	return LATE_MS + (uint64_t)getpid() % (spread_ms / LATE_EACH_MS) *
+	    LATE_EACH_MS;
 }
 
 /*

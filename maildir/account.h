@@ -65,6 +65,7 @@ struct account {
 	uint32_t late_store, late_ghosts, late_deleted;
 	uint32_t changed;	/* that notify has not been told of */
 	uint64_t changed_ms;
+	size_t n_sessions;	/* about how many, when one last had to say what it was told of */
 	struct {
 		uint32_t folder_id;
 		bool read_only;
@@ -139,6 +140,12 @@ bool account_late_work(struct account *acc);
 
 /* Whether there is any. */
 bool account_has_late_work(const struct account *acc);
+
+/*
+ * How many ms a session that idles lets it wait: another time for each session of the
+ * account, so that they come one after the other, however many were woken at once.
+ */
+uint64_t account_late_after_ms(const struct account *acc);
 
 /* Tells notify what account_changed has put off: to be called after the OK went out. */
 void account_tell_changed(struct account *acc);

@@ -280,6 +280,8 @@ folder_look(struct folder *f, uint64_t told, uint64_t expunged_told,
 	out->modseq = r.modseq;
 	out->uidnext = r.synced_uidnext;
 	f->n_ghosts = r.n_ghosts;
+	if (r.n_ghosts > 0)
+		(void)!db_count(t, T_SESSIONS, &f->acc->n_sessions);
 	sweep_old(f, &r);
 	if (!span_eq(r.name, span_of(f->name))) {
 		out->renamed_from = f->name;

@@ -20,11 +20,6 @@ enum {
 	 * then all the same. Costs a read transaction, and no network.
 	 */
 	RECHECK_MS = 30 * 1000,
-	/*
-	 * What may wait (the cursor, ghosts) waits, for each session another
-	 * time, so that a thousand that were woken at once first tell theirs.
-	 */
-	LATER_MS = 1000,
 	/* Nobody can wake us. */
 	POLL_MS = 2 * 1000,
 	/*
@@ -119,10 +114,11 @@ static enum err
 wait_for_end(struct session *s)
 {
 	uint64_t now = clock_mono_ms(), spoke_ms = now, settle_ms = now;
-	uint64_t later_ms = LATER_MS + s->account->session % LATER_MS;
+	uint64_t later_ms;
 
 	while (tell(s, &spoke_ms)) {
 		now = clock_mono_ms();
+		later_ms = account_late_after_ms(s->account);
 		if (now - spoke_ms >= SIGN_OF_LIFE_MS) {
 			resp_put(s, "* OK Still here\r\n");
 			spoke_ms = now;
