@@ -11,12 +11,16 @@
 #include "common/err.h"
 #include "common/span.h"
 
+struct quota_setting;
+
 enum config_ssl { SSL_NO, SSL_YES, SSL_REQUIRED };
 enum config_fsync { FSYNC_OPTIMIZED, FSYNC_ALWAYS, FSYNC_NEVER };
 enum config_confinement {
 	CONFINEMENT_AUTO, CONFINEMENT_REQUIRED, CONFINEMENT_OFF
 };
 enum config_acl { ACL_NO, ACL_VFILE };
+/* Of IMAP: clients may ask for their quota. */
+enum config_quota { QUOTA_NO, QUOTA_YES, QUOTA_IMAP };
 enum config_auto { AUTO_NO, AUTO_CREATE, AUTO_SUBSCRIBE };
 enum multi_delete { DELETE_REFUSE, DELETE_GHOST, DELETE_DISCONNECT };
 enum multi_rename { RENAME_REFUSE, RENAME_DISCONNECT, RENAME_FOLLOW };
@@ -61,6 +65,8 @@ struct config_userdb {
 	 * not say it. May hold %variables; NULL: not given.
 	 */
 	const char *uid, *gid, *home, *mail;
+	/* "name=value" a line: settings of its users (so far: of quotas); or "" */
+	const char *settings;
 };
 
 struct config_mailbox {
@@ -70,6 +76,7 @@ struct config_mailbox {
 	enum config_auto create;
 	const char *special_use;	/* "\\Sent" or "" ; several separated by spaces */
 	int64_t multi[MULTI_COUNT];	/* MULTI_UNSET: it says nothing of this */
+	struct quota_setting *quota;	/* its own */
 };
 
 struct config_namespace {
@@ -141,6 +148,7 @@ struct config {
 	struct config_namespace *namespaces;
 	struct config_listener *listeners;
 	struct config_socket *auth_sockets;
+	struct quota_setting *quota;	/* common/quota_rules.h */
 	struct arena arena;
 	const char *path;		/* of the main file */
 	struct config_host *hosts;

@@ -3,6 +3,7 @@
 
 #include "common/config_impl.h"
 #include "common/log.h"
+#include "common/quota_rules.h"
 
 /* What a passdb or userdb block says, before it is known for which driver. */
 struct block {
@@ -100,6 +101,9 @@ userdb_field(struct block *b, const struct cfg_node *at, const char *key,
 		b->mail_driver = value;
 	else if (strcmp(key, "mail_path") == 0)
 		b->mail_path = value;
+	else if (quota_rules_has(key))
+		u->settings = arena_printf(b->st->arena, "%s%s=%s\n",
+		    u->settings, key, value);
 	else if (strcmp(key, "chroot") == 0 && *value != '\0')
 		bad_field(b, at, key, "Loft does not change the root for a "
 		    "user, so that the paths would be others; give full paths");
@@ -427,6 +431,7 @@ cfg_apply_userdb(struct cfg_state *st, struct cfg_node *section)
 	u->name = section->raw;
 	u->driver = b.driver;
 	u->username_format = "%u";
+	u->settings = "";
 	if (!read_block(&b))
 		return;
 	u->path = b.path;

@@ -210,6 +210,16 @@ const char *cfg_location_text(struct cfg_state *st,
 void cfg_location_check(struct cfg_state *st, const char *location,
     const struct cfg_node *at);
 
+/* A quota setting outside of blocks, or in plugin { }: takes it; else false. */
+bool cfg_quota_take(struct cfg_state *st, struct cfg_node *n);
+
+/* The same in a block of a mailbox. */
+bool cfg_quota_take_mailbox(struct cfg_state *st, struct cfg_node *n,
+    struct config_mailbox *box);
+
+/* 2.4: quota NAME { }. */
+void cfg_apply_quota(struct cfg_state *st, struct cfg_node *section);
+
 /* After everything was applied: defaults for what is missing, cross-checks. */
 void cfg_finish_auth(struct cfg_state *st);
 void cfg_finish_namespaces(struct cfg_state *st);

@@ -76,6 +76,8 @@ mailbox_setting(struct cfg_state *st, struct cfg_node *n,
 		    log_text(span_of(m->name)));
 		return;
 	}
+	if (cfg_quota_take_mailbox(st, n, m))
+		return;
 	if (strncmp(key, "mailbox_", 8) == 0)
 		key += 8;
 	if (n->is_section || (strcmp(key, "auto") != 0 &&

@@ -3,6 +3,7 @@
 
 #include "common/config_impl.h"
 #include "common/config_multi.h"
+#include "common/quota_rules.h"
 
 struct printing {
 	struct buf *out;
@@ -255,6 +256,28 @@ print_passdb(struct printing *p, const struct config_passdb *d)
 	end(p);
 }
 
+/* "name=value" a line. */
+static void
+print_lines(struct printing *p, const char *lines)
+{
+	struct span rest = span_of(lines), value, name;
+	struct arena a = { 0 };
+
+	while (rest.n > 0) {
+		value = span_cut(&rest, '\n');
+		name = span_cut(&value, '=');
+		setting(p, arena_cstr(&a, name), arena_cstr(&a, value));
+	}
+	arena_free(&a);
+}
+
+static void
+print_quota(struct printing *p, const struct quota_setting *s)
+{
+	for (; s != NULL; s = s->next)
+		setting(p, s->name, s->value);
+}
+
 static void
 print_userdb(struct printing *p, const struct config_userdb *d)
 {
@@ -268,6 +291,7 @@ print_userdb(struct printing *p, const struct config_userdb *d)
 	setting_if(p, "gid", d->gid);
 	setting_if(p, "home", d->home);
 	setting_if(p, "mail", d->mail);
+	print_lines(p, d->settings);
 	end(p);
 	end(p);
 }
@@ -293,6 +317,7 @@ print_mailbox(struct printing *p, const struct config_mailbox *m)
 		    buf_cstr(&value));
 		buf_clear(&value);
 	}
+	print_quota(p, m->quota);
 	end(p);
 }
 
@@ -402,6 +427,11 @@ config_print(const struct config *cfg, bool changed_only, bool show_secrets,
 	    ns = ns->next) {
 		if (!changed_only || !is_usual_namespace(ns))
 			print_namespace(&p, ns);
+	}
+	if (cfg->quota != NULL) {
+		begin(&p, "plugin", "");
+		print_quota(&p, cfg->quota);
+		end(&p);
 	}
 	print_services(&p, cfg);
 }

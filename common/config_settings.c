@@ -105,6 +105,10 @@ note_plugin(struct cfg_state *st, struct cfg_node *n, const char *name)
 	}
 	if (strcmp(name, "acl") == 0)
 		st->cfg->acl = ACL_VFILE;
+	if (strcmp(name, "quota") == 0 && st->cfg->quota_plugin == QUOTA_NO)
+		st->cfg->quota_plugin = QUOTA_YES;
+	if (strcmp(name, "imap_quota") == 0)
+		st->cfg->quota_plugin = QUOTA_IMAP;
 	if ((strcmp(name, "zlib") == 0 || strcmp(name, "mail_compress") == 0) &&
 	    cfg_first_time(st, "plugin", "zlib"))
 		cfg_problem(st, n, CFG_NOTE, "mail_plugins: %s: Loft does not "
@@ -219,7 +223,7 @@ apply_setting(struct cfg_state *st, struct cfg_node *n)
 	    cfg_option_count;
 	const char *value;
 
-	if (set_special(st, n))
+	if (set_special(st, n) || cfg_quota_take(st, n))
 		return;
 	if (row == cfg_option_count)
 		cfg_ignore(st, n, SCOPE_TOP);
@@ -259,7 +263,7 @@ apply_plugin(struct cfg_state *st, struct cfg_node *section)
 	for (struct cfg_node *n = section->first; n != NULL; n = n->next)
 		if (!n->is_section && strcmp(n->key, "acl_shared_dict") == 0)
 			apply_setting(st, n);
-		else
+		else if (!cfg_quota_take(st, n))
 			cfg_ignore(st, n, SCOPE_PLUGIN);
 }
 
@@ -330,6 +334,8 @@ apply_section(struct cfg_state *st, struct cfg_node *n)
 		apply_plugin(st, n);
 	else if (strcmp(n->key, "acl_sharing_map") == 0)
 		apply_sharing(st, n);
+	else if (strcmp(n->key, "quota") == 0)
+		cfg_apply_quota(st, n);
 	else if (strcmp(n->key, "protocol") != 0 &&
 	    strcmp(n->key, "group") != 0)
 		cfg_ignore(st, n, SCOPE_TOP);

@@ -140,7 +140,7 @@ attempt_forget(struct attempt *t)
 	arena_free(&t->arena);
 	t->tried = t->user = t->session = t->remote = t->local = NULL;
 	t->mechanism = t->folder = t->asker = t->asker_groups = NULL;
-	t->groups = NULL;
+	t->groups = t->settings = NULL;
 	t->stored = t->extra = t->question = t->words = SPAN_NONE;
 	t->request = SPAN_NONE;
 }

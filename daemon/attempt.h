@@ -62,6 +62,7 @@ struct attempt {
 	const char *tried;		/* the name as it came */
 	const char *user;		/* normalised */
 	const char *groups;		/* in lists of rights: "staff,sales" */
+	const char *settings;		/* of this user: "name=value" a line */
 	unsigned passdb, userdb;	/* numbers of those that are asked */
 	struct span question;		/* for the system, without the password */
 	struct span stored;		/* what its password is compared with */

@@ -5,6 +5,7 @@
 #include "daemon/auth.h"
 
 #include "common/log.h"
+#include "common/quota_rules.h"
 #include "daemon/auth_file.h"
 #include "daemon/auth_socket.h"
 #include "daemon/password.h"
@@ -206,6 +207,7 @@ from_allowed_network(const struct attempt *t)
 
 struct identity {
 	const char *uid, *gid, *home, *mail, *groups;
+	const char *settings;		/* "name=value" a line, or NULL */
 };
 
 static enum err
@@ -225,6 +227,29 @@ own(struct attempt *t, struct span s)
 	return s.n == 0 ? NULL : arena_cstr(&t->arena, s);
 }
 
+/* "userdb_quota_rule=*:storage=1G": what stands behind counts more. */
+static void
+take_settings(struct attempt *t, struct span extra, struct identity *id)
+{
+	const struct span prefix = SPAN("userdb_");
+
+	while (extra.p != NULL) {
+		struct span word = span_cut(&extra, ' ');
+		struct span name;
+
+		if (!span_starts(word, prefix))
+			continue;
+		word.p += prefix.n;
+		word.n -= prefix.n;
+		name = (struct span){ word.p, span_find(word, '=') };
+		if (name.n < word.n &&
+		    quota_rules_has(arena_cstr(&t->arena, name)))
+			id->settings = arena_printf(&t->arena, "%s%.*s\n",
+			    id->settings == NULL ? "" : id->settings,
+			    (int)word.n, word.p);
+	}
+}
+
 /* What a passdb's fields or a passwd-file's say of the user ("userdb_home=..."). */
 static void
 take_fields(struct attempt *t, struct span extra, struct identity *id)
@@ -241,6 +266,7 @@ take_fields(struct attempt *t, struct span extra, struct identity *id)
 		id->gid = own(t, value);
 	if (auth_extra(extra, "userdb_acl_groups", &value))
 		id->groups = own(t, value);
+	take_settings(t, extra, id);
 }
 
 static enum err
@@ -325,6 +351,9 @@ open_user(struct attempt *t, enum err e, const struct config_userdb *u,
 		return;
 	}
 	t->groups = id->groups == NULL ? "" : id->groups;
+	/* Those of the configuration are for who has none of his own. */
+	t->settings = arena_printf(&t->arena, "%s%s", u == NULL ? "" :
+	    u->settings, id->settings == NULL ? "" : id->settings);
 	auth_open_account(t, id->uid == NULL ? "" : id->uid,
 	    id->gid == NULL ? "" : id->gid, id->home == NULL ? "" : id->home,
 	    id->mail == NULL ? "" : id->mail);

@@ -108,6 +108,7 @@ auth_open_account(struct attempt *t, const char *uid, const char *gid,
 		t->user, uid, gid, home, mail, t->remote, t->local, t->session,
 		t->mechanism, t->tls ? "TLS" : "",
 		t->folder == NULL ? "" : t->folder, t->groups,
+		t->settings == NULL ? "" : t->settings,
 	};
 	struct buf tail = { 0 };
 	enum err e;

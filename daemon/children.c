@@ -185,7 +185,7 @@ children_run_session(struct master *m, struct ipc_message *msg)
 	};
 	const char *argv[] = {
 		"loft-worker", "--session", NULL, NULL, NULL, NULL, NULL, NULL,
-		NULL,
+		NULL, NULL,
 	};
 	int fds[5] = { msg->fd[0], -1, -1, -1, -1 };
 	unsigned next = 1;
@@ -194,7 +194,7 @@ children_run_session(struct master *m, struct ipc_message *msg)
 	for (int i = 0; i < 3; i++)
 		if ((msg->body.run.which & 1U << i) != 0 && next < msg->n_fds)
 			fds[2 + i] = msg->fd[next++];
-	for (int i = 0; i < 6; i++)
+	for (int i = 0; i < 7; i++)
 		argv[2 + i] = ipc_text(&msg->tail);
 	/* Home has checked who it is; but root it must never be. */
 	if (who.uid == 0 || fds[0] < 0 || fds[2] < 0 ||

@@ -43,6 +43,7 @@ struct request {
 	const char *remote, *local, *session, *mechanism, *tls;
 	const char *folder;	/* only this one, by its storage name; "" the account */
 	const char *groups;
+	const char *settings;	/* of this user; passed on */
 	bool is_public;		/* nobody's: that of who owns the directory */
 	bool existing;		/* the root is not made */
 	uid_t uid;
@@ -404,6 +405,7 @@ start_session(const struct request *r, int fd[3])
 	struct ipc_run run = { .uid = r->uid, .gid = r->gid };
 	const char *texts[] = {
 		r->user, r->remote, r->local, r->session, r->mechanism, r->tls,
+		r->settings,
 	};
 	struct buf tail = { 0 };
 	int pair[2], fds[4];
@@ -439,7 +441,7 @@ read_request(struct request *r)
 	const char **texts[] = {
 		&r->user, &r->uid_text, &r->gid_text, &r->home, &r->mail,
 		&r->remote, &r->local, &r->session, &r->mechanism, &r->tls,
-		&r->folder, &r->groups,
+		&r->folder, &r->groups, &r->settings,
 	};
 
 	*r = (struct request){ 0 };
@@ -457,7 +459,7 @@ hand_over(int worker, const struct request *r, int fd[3])
 		    is_root && (can_mount || is_foreign(r)) ?
 		    IPC_DETACHED : 0,
 	};
-	const char *texts[] = { r->user, r->groups, r->folder };
+	const char *texts[] = { r->user, r->groups, r->folder, r->settings };
 	struct buf tail = { 0 };
 	int given[3];
 	unsigned n = 0;

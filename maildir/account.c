@@ -26,10 +26,12 @@
 #include "common/ipc.h"
 #include "common/lock.h"
 #include "common/log.h"
+#include "common/quota_rules.h"
 #include "maildir/ghost.h"
 #include "maildir/mailbox_names.h"
 #include "maildir/policy_file.h"
 #include "maildir/presence.h"
+#include "maildir/quota.h"
 #include "maildir/state.h"
 #include "maildir/unique.h"
 
@@ -316,6 +318,9 @@ account_open(const struct account_place *place, struct account **account_out)
 	acc->how.user = acc->user;
 	acc->how.client = acc->client;
 	acc->how.alone = NULL;
+	/* What others count is looked at once a session. */
+	acc->late_quota = place->quota != NULL && place->quota->is_on &&
+	    place->alone == NULL;
 	if (fstat(acc->root_fd, &st) != 0 || st.st_nlink == 0) {
 		log_errno("mail root of user %s is gone", acc->user);
 		goto fail;
@@ -406,6 +411,8 @@ account_late_work(struct account *acc)
 		acc->late_store = 0;
 		if (ghost_late_renames(acc, id))
 			acc->late_store = id;
+	} else if (acc->late_quota) {
+		quota_tell(acc);
 	}
 	return account_has_late_work(acc);
 }
@@ -417,7 +424,7 @@ account_has_late_work(const struct account *acc)
 		if (account_has_late_work(in))
 			return true;
 	return acc->late_told.folder_id != 0 || acc->late_ghosts != 0 ||
-	    acc->late_deleted != 0 || acc->late_store != 0;
+	    acc->late_deleted != 0 || acc->late_store != 0 || acc->late_quota;
 }
 
 uint64_t
@@ -484,6 +491,7 @@ account_changed(struct account *acc, uint32_t folder_id)
 {
 	uint64_t now = clock_mono_ms();
 
+	quota_changed(acc);
 	if (acc->changed != 0 && (acc->changed != folder_id ||
 	    now - acc->changed_ms >= CHANGED_MS))
 		account_tell_changed(acc);
@@ -495,6 +503,7 @@ account_changed(struct account *acc, uint32_t folder_id)
 void
 account_folder_gone(struct account *acc, uint32_t folder_id)
 {
+	quota_changed(acc);
 	tell_notify(acc, folder_id, IPC_FOLDER_GONE);
 }
 

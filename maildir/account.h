@@ -10,11 +10,13 @@
 #include "common/arena.h"
 #include "common/err.h"
 #include "common/span.h"
+#include "maildir/state.h"
 
 struct account;
 struct db;
 struct db_txn;
 struct policy_file;
+struct quota;
 
 /* What an account is opened with. Descriptors are taken over. */
 struct account_place {
@@ -36,6 +38,8 @@ struct account_place {
 	int changed_fd;		/* socket to notify, or -1 */
 	bool sweep;		/* somebody died just now: look, however lately one looked */
 	bool shares;		/* folders with a list of rights are accounts of their own */
+	const struct quota *quota;	/* common/quota_rules.h, of its user; NULL: none */
+	bool delivers;		/* mail comes in: the last message may go over the quota */
 	/* Such a one (alone.h): its mailbox's storage name; copied. NULL: a whole account */
 	const char *alone;
 };
@@ -74,6 +78,10 @@ struct account {
 	struct account_place how;	/* as it was opened; no descriptors */
 	char *alone;		/* the only mailbox, or NULL */
 	unsigned n_folders;	/* open ones */
+	bool late_quota;	/* quota.h: others have to be told of the count */
+	bool quota_inner;	/* and a folder that is an account of its own changed */
+	bool quota_prepared;
+	struct usage file_limits;	/* of maildirsize, where none are set */
 	pid_t asker;		/* we act for this session: it is no other one; 0: none */
 	/* Accounts of single folders, by alone.h: those reached from here. */
 	struct account *inner, *next, *outer;

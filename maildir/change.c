@@ -26,6 +26,7 @@
 #include "common/log.h"
 #include "maildir/account.h"
 #include "maildir/change_add.h"
+#include "maildir/quota.h"
 #include "maildir/scan.h"
 #include "maildir/seen.h"
 #include "maildir/uidlist.h"
@@ -150,13 +151,15 @@ commit(struct folder *to, struct folder_rec *r, struct incoming *in, size_t n,
 {
 	struct record *rec = arena_array(a, n + 1, sizeof(*rec));
 	struct db_txn *t;
+	struct usage used;
 	uint64_t modseq;
 	size_t added = 0;
 	enum err e;
 
 	if ((e = account_write(to->acc, &t)) != ERR_OK)
 		return e;
-	if ((e = rec_refresh(t, a, r)) != ERR_OK)
+	if ((e = quota_before(t, to, &used)) != ERR_OK ||
+	    (e = rec_refresh(t, a, r)) != ERR_OK)
 		goto fail;
 	if (r->flags & REC_DELETED) {
 		e = ERR_NOTFOUND;
@@ -181,7 +184,8 @@ commit(struct folder *to, struct folder_rec *r, struct incoming *in, size_t n,
 	scan_stamp_uidlist(to, r);
 	scan_note_own(to, r, before);
 	if ((e = rec_put(t, r)) != ERR_OK ||
-	    (also != NULL && (e = also(t, ctx)) != ERR_OK))
+	    (also != NULL && (e = also(t, ctx)) != ERR_OK) ||
+	    (e = quota_allow(t, to, used)) != ERR_OK)
 		goto fail;
 	return db_commit(&t);
 fail:

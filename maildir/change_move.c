@@ -36,6 +36,7 @@
 #include "maildir/folder_path.h"
 #include "maildir/ghost.h"
 #include "maildir/presence.h"
+#include "maildir/quota.h"
 #include "maildir/scan.h"
 #include "maildir/unique.h"
 
@@ -353,6 +354,8 @@ change_move(struct folder *f, const uint32_t *uids, size_t n,
 	m.asked = arena_array(a, n + 1, sizeof(*m.asked));
 	if (f->read_only)
 		return ERR_PERM;
+	/* In the transaction of the destination there is more, but only there. */
+	to->uncounted = m.across && !quota_is_foreign(f->acc, to->acc);
 	if ((e = presence_join(f->acc)) != ERR_OK ||
 	    (e = presence_join(to->acc)) != ERR_OK ||
 	    (m.across && (e = link_all(&m, uids, n)) != ERR_OK))

@@ -29,6 +29,7 @@ struct folder {
 	/* What this session may not change (RFC 4314): such bits stay as they are. */
 	uint32_t locked_flags;
 	bool keywords_locked;
+	bool uncounted;		/* quota: what comes was here before (MOVE) */
 	int dir_fd, cur_fd, new_fd, tmp_fd;
 	int control_fd;		/* where its uidlist and keywords are; may equal dir_fd */
 	struct keywords keywords;	/* as of the last look */
@@ -291,6 +292,7 @@ struct folder_status {
 	uint32_t messages, recent, unseen, deleted;
 	uint32_t uidnext, uidvalidity;
 	uint64_t modseq, size_bytes;	/* wire size of all */
+	uint64_t deleted_bytes;		/* on disk, of those with \Deleted, if asked for */
 	char guid[33];
 };
 
@@ -299,6 +301,6 @@ struct folder_status {
  * folder_open.
  */
 enum err folder_get_status(struct account *acc, struct span name,
-    struct folder_status *out);
+    bool deleted_bytes, struct folder_status *out);
 
 #endif

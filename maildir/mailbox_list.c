@@ -197,9 +197,26 @@ count_unseen(struct db_txn *t, const struct folder *f, uint32_t *out)
 	return e == ERR_NOTFOUND ? ERR_OK : e;
 }
 
+static enum err
+count_deleted(struct db_txn *t, const struct folder_rec *r, uint64_t *out)
+{
+	struct page_iter it;
+	struct record rec;
+	enum err e = page_iter_begin(t, r->id, 0, &it);
+
+	while (e == ERR_OK && (e = page_iter_next(&it)) == ERR_OK)
+		for (uint32_t i = 0; i < it.page.n; i++)
+			if (page_flags(&it.page, i) & FLAG_DELETED) {
+				page_record(&it.page, i, &rec);
+				*out += rec.size;
+			}
+	page_iter_end(&it);
+	return e == ERR_NOTFOUND ? ERR_OK : e;
+}
+
 enum err
 folder_get_status(struct account *acc, struct span name,
-    struct folder_status *out)
+    bool deleted_bytes, struct folder_status *out)
 {
 	struct folder *f;
 	struct folder_rec r;
@@ -223,6 +240,8 @@ folder_get_status(struct account *acc, struct span name,
 			memcpy(out->guid, r.guid, sizeof(out->guid));
 			if (f->seen != NULL)
 				e = count_unseen(t, f, &out->unseen);
+			if (e == ERR_OK && deleted_bytes && r.deleted > 0)
+				e = count_deleted(t, &r, &out->deleted_bytes);
 		}
 		db_abort(&t);
 	}

@@ -9,6 +9,7 @@
 #include "common/err.h"
 #include "maildir/state.h"
 
+struct account;
 struct folder;
 
 enum scan_how {
@@ -25,6 +26,13 @@ enum scan_how {
  */
 enum err scan_evidence(const struct folder *f, const struct folder_rec *r,
     bool at_select, enum scan_how *how_out);
+
+/*
+ * Whether a mailbox that is not open looks as its record says, or as our own renames
+ * left it: two looks at directories.
+ */
+bool scan_is_quiet(const struct account *acc, struct span name,
+    const struct folder_rec *r);
 
 /*
  * Brings the state of a folder up to date with its directories: new messages get

@@ -212,6 +212,16 @@ uids_used_up(struct scan *s)
 	return ERR_GONE;
 }
 
+/* A name without its size costs a look: what is not known could not be counted. */
+static uint64_t
+size_of(const struct scan *s, const struct listed *m)
+{
+	struct stat st;
+
+	return fstatat(m->in_new ? s->f->new_fd : s->f->cur_fd, m->file, &st,
+	    AT_SYMLINK_NOFOLLOW) == 0 ? (uint64_t)st.st_size : 0;
+}
+
 /* Gathers new messages, moves them to cur/ and gives them UIDs. */
 static enum err
 number_added(struct scan *s)
@@ -238,6 +248,8 @@ number_added(struct scan *s)
 		if (m->known)
 			continue;
 		m->skip = s->no_write && m->uid == 0;
+		if (!m->skip && m->size == 0)
+			m->size = size_of(s, m);
 		if (!m->skip)
 			scan_move_to_cur(s, m);
 		if (!m->skip)

@@ -3,10 +3,13 @@
  * what evidence there is that they are different now.
  */
 #include <fcntl.h>
+#include <stdio.h>
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "maildir/account.h"
 #include "maildir/folder.h"
+#include "maildir/name.h"
 #include "maildir/scan_impl.h"
 
 enum {
@@ -64,6 +67,25 @@ scan_evidence(const struct folder *f, const struct folder_rec *r,
 	    (r->cur_mtime <= 0 ? UNSTABLE_US : VERIFY_US))
 		*how_out = SCAN_ALL;
 	return ERR_OK;
+}
+
+bool
+scan_is_quiet(const struct account *acc, struct span name,
+    const struct folder_rec *r)
+{
+	char dir[256], path[300];
+	struct stat cur, new;
+
+	name_to_dir(name, dir);
+	snprintf(path, sizeof(path), "%s/cur", dir);
+	if (fstatat(acc->root_fd, path, &cur, AT_SYMLINK_NOFOLLOW) != 0)
+		return false;
+	snprintf(path, sizeof(path), "%s/new", dir);
+	if (fstatat(acc->root_fd, path, &new, AT_SYMLINK_NOFOLLOW) != 0)
+		return false;
+	return scan_mtime_ns(&new) == r->new_mtime &&
+	    (scan_mtime_ns(&cur) == r->cur_mtime ||
+	    scan_mtime_ns(&cur) == r->cur_own);
 }
 
 static bool

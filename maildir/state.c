@@ -179,6 +179,47 @@ put_text(char *p, struct span s)
 	return p + s.n;
 }
 
+/* ---- usage ---- */
+
+struct usage
+rec_usage(const struct folder_rec *r)
+{
+	if (r->flags & REC_DELETED)
+		return (struct usage){ 0 };
+	return (struct usage){ r->size, r->messages };
+}
+
+struct usage
+state_usage(struct db_txn *t)
+{
+	return (struct usage){ meta_get(t, "usage-bytes"),
+		meta_get(t, "usage-messages") };
+}
+
+/* What is written under a key counts in place of what is there. */
+static enum err
+count_usage(struct db_txn *t, struct span key, struct usage now)
+{
+	struct folder_rec old = { 0 };
+	struct usage was, all;
+	struct span v;
+	enum err e = db_get(t, T_FOLDERS, key, &v);
+
+	if (e == ERR_OK && v.n >= rec_fixed)
+		memcpy(&old, v.p, rec_fixed);
+	else if (e != ERR_OK && e != ERR_NOTFOUND)
+		return e;
+	was = rec_usage(&old);
+	if (now.bytes == was.bytes && now.messages == was.messages)
+		return ERR_OK;
+	all = state_usage(t);
+	if ((e = meta_put(t, "usage-bytes", all.bytes - was.bytes +
+	    now.bytes)) != ERR_OK)
+		return e;
+	return meta_put(t, "usage-messages", all.messages - was.messages +
+	    now.messages);
+}
+
 enum err
 rec_put(struct db_txn *t, const struct folder_rec *r)
 {
@@ -188,6 +229,8 @@ rec_put(struct db_txn *t, const struct folder_rec *r)
 	char *p;
 	enum err e;
 
+	if ((e = count_usage(t, key_span(&k), rec_usage(r))) != ERR_OK)
+		return e;
 	for (unsigned i = 0; i < r->keywords.n; i++)
 		n += 1 + r->keywords.name[i].n;
 	if ((e = db_put_room(t, T_FOLDERS, key_span(&k), n, &room)) != ERR_OK)
@@ -297,5 +340,8 @@ state_drop_folder(struct db_txn *t, uint32_t id, size_t n, bool *done_out)
 			return e;
 	}
 	*done_out = true;
+	if ((e = count_usage(t, key_span(&first), (struct usage){ 0 })) !=
+	    ERR_OK)
+		return e;
 	return db_del(t, T_FOLDERS, key_span(&first));
 }

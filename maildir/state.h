@@ -21,7 +21,8 @@ struct account;
 
 enum state_table {
 	T_META,		/* text -> number: "version", "next-folder", "next-session",
-			 * "swept"; "rename" -> intent */
+			 * "swept", "usage-bytes", "usage-messages", those of
+			 * quota.c; "rename" -> intent */
 	T_FOLDERS,	/* folder id -> struct folder_rec */
 	T_NAMES,	/* storage name -> folder id */
 	T_PAGES,	/* folder id, first UID -> up to 64 messages (index.c) */
@@ -36,7 +37,7 @@ enum state_table {
 	T_COUNT
 };
 extern const char *const state_tables[T_COUNT];
-enum { STATE_VERSION = 3 };
+enum { STATE_VERSION = 4 };
 
 /* Key buffers: a struct, so that no caller forgets the size. */
 struct key {
@@ -94,7 +95,19 @@ struct folder_rec {
 /* Reads a folder's record; its texts live in `a`. ERR_NOTFOUND, ERR_CORRUPT. */
 enum err rec_get(struct db_txn *t, uint32_t id, struct arena *a,
     struct folder_rec *out);
+/* Writes it; the usage of all follows. */
 enum err rec_put(struct db_txn *t, const struct folder_rec *r);
+
+/* What counts against a quota: ghosts and what is deleted do not. */
+struct usage {
+	uint64_t bytes, messages;
+};
+
+/* Of one mailbox. */
+struct usage rec_usage(const struct folder_rec *r);
+
+/* Of all mailboxes together: a sum that is kept with their records. */
+struct usage state_usage(struct db_txn *t);
 
 /*
  * For holders of the folder lock, first thing in a write transaction: takes over

@@ -10,8 +10,10 @@
 #include "maildir/change.h"
 #include "maildir/deliver.h"
 #include "maildir/folder.h"
+#include "maildir/quota.h"
 #include "worker/commands.h"
 #include "worker/mailbox.h"
+#include "worker/quota_user.h"
 #include "worker/rights.h"
 #include "worker/status.h"
 #include "worker/target.h"
@@ -68,6 +70,18 @@ check_size(struct session *s)
 		return ERR_CANNOT;
 	}
 	return ERR_OK;
+}
+
+/* Also before "+"; what it says of room is made sure of when it comes in. */
+static enum err
+check_quota(struct session *s, struct folder *to)
+{
+	enum err e = quota_fits(to->acc, span_of(to->name),
+	    s->input.literal_size, 1);
+
+	if (e == ERR_LIMIT)
+		status_set(s, "TOOBIG", "The message is too large.");
+	return quota_user_say(s, e);
 }
 
 /*
@@ -220,7 +234,8 @@ cmd_append(struct session *s, struct cursor *in, bool by_uid)
 	if (e != ERR_OK)
 		return e;
 	rights_apply(to, ap.to.rights);
-	e = append(s, in, &ap, to);
+	if ((e = check_quota(s, to)) == ERR_OK)
+		e = quota_user_say(s, append(s, in, &ap, to));
 	folder_close(&to);
 	/* Deleted while the message came in. */
 	return e == ERR_NOTFOUND ?

@@ -2,9 +2,11 @@
 #include "common/acl.h"
 #include "maildir/change.h"
 #include "maildir/folder.h"
+#include "maildir/quota.h"
 #include "worker/commands.h"
 #include "worker/mailbox.h"
 #include "worker/policy.h"
+#include "worker/quota_user.h"
 #include "worker/resp.h"
 #include "worker/rights.h"
 #include "worker/status.h"
@@ -78,11 +80,13 @@ cmd_copy(struct session *s, struct cursor *in, bool by_uid)
 	enum err e;
 
 	if ((e = read_arguments(s, in, by_uid, &uids, &n, &to)) != ERR_OK ||
-	    n == 0)
+	    n == 0 || (e = quota_user_fit(s, uids, n, to)) != ERR_OK)
 		goto out;
 	if ((e = change_copy(s->folder, uids, n, to, p.copying == COPY_REFUSE,
-	    in->arena, &r)) != ERR_OK || (e = verdict(s, &r)) != ERR_OK)
+	    in->arena, &r)) != ERR_OK || (e = verdict(s, &r)) != ERR_OK) {
+		e = quota_user_say(s, e);
 		goto out;
+	}
 	if (r.n > 0)
 		status_set(s, copyuid(s, &r), NULL);
 out:
@@ -111,8 +115,13 @@ cmd_move(struct session *s, struct cursor *in, bool by_uid)
 		e = ERR_PERM;
 		goto out;
 	}
-	e = change_move(s->folder, uids, n, to, policy_keeps_messages(&p),
-	    p.copying == COPY_REFUSE, in->arena, &r);
+	/* Within an account nothing becomes more. */
+	if (quota_is_foreign(s->folder->acc, to->acc) &&
+	    (e = quota_user_fit(s, uids, n, to)) != ERR_OK)
+		goto out;
+	e = quota_user_say(s, change_move(s->folder, uids, n, to,
+	    policy_keeps_messages(&p), p.copying == COPY_REFUSE, in->arena,
+	    &r));
 	if (e == ERR_BUSY && policy_keeps_messages(&p))
 		e = mailbox_selected_in_use(s);
 	if (e != ERR_OK || (e = verdict(s, &r)) != ERR_OK)

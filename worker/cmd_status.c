@@ -6,16 +6,24 @@
 #include "worker/resp.h"
 #include "worker/target.h"
 
+/* RFC 9208 4.1.4: takes a walk over the messages, if there are any to be deleted. */
+enum { I_DELETED_STORAGE = 6 };
+
 /* What STATUS can tell, in the order in which it is told. */
 static const struct {
 	const char *name;
-	size_t at;	/* of a uint32_t in struct folder_status */
+	size_t at, size;	/* of the number in struct folder_status */
 } items[] = {
-	{ "MESSAGES", offsetof(struct folder_status, messages) },
-	{ "RECENT", offsetof(struct folder_status, recent) },
-	{ "UIDNEXT", offsetof(struct folder_status, uidnext) },
-	{ "UIDVALIDITY", offsetof(struct folder_status, uidvalidity) },
-	{ "UNSEEN", offsetof(struct folder_status, unseen) },
+#define ITEM(name, field) { name, offsetof(struct folder_status, field), \
+	sizeof(((struct folder_status *)NULL)->field) }
+	ITEM("MESSAGES", messages),
+	ITEM("RECENT", recent),
+	ITEM("UIDNEXT", uidnext),
+	ITEM("UIDVALIDITY", uidvalidity),
+	ITEM("UNSEEN", unseen),
+	ITEM("DELETED", deleted),
+	[I_DELETED_STORAGE] = ITEM("DELETED-STORAGE", deleted_bytes),
+#undef ITEM
 };
 
 enum { N_ITEMS = sizeof(items) / sizeof(*items) };
@@ -59,7 +67,8 @@ cmd_status(struct session *s, struct cursor *in, bool by_uid)
 	if (bad != ERR_OK)
 		return bad;
 	if ((e = target_enter(s, &t, ACL_READ)) == ERR_OK)
-		e = folder_get_status(t.account, t.storage, &status);
+		e = folder_get_status(t.account, t.storage,
+		    (wanted & 1u << I_DELETED_STORAGE) != 0, &status);
 	if (e == ERR_NOTFOUND)
 		return mailbox_missing(s, &t, NULL);
 	if (e != ERR_OK)
@@ -68,13 +77,16 @@ cmd_status(struct session *s, struct cursor *in, bool by_uid)
 	resp_mailbox(s, &t);
 	resp_put(s, " (");
 	for (size_t i = 0; i < N_ITEMS; i++) {
-		uint32_t value;
+		uint32_t small = 0;
+		uint64_t value = 0;
 
 		if ((wanted & 1u << i) == 0)
 			continue;
-		memcpy(&value, (const char *)&status + items[i].at,
-		    sizeof(value));
-		resp_f(s, "%s%s %u", gap, items[i].name, value);
+		memcpy(items[i].size == sizeof(small) ? (void *)&small :
+		    &value, (const char *)&status + items[i].at,
+		    items[i].size);
+		resp_f(s, "%s%s %llu", gap, items[i].name,
+		    (unsigned long long)(value + small));
 		gap = " ";
 	}
 	resp_put(s, ")\r\n");

@@ -16,6 +16,7 @@
 #include "worker/capability.h"
 #include "worker/conn.h"
 #include "worker/policy.h"
+#include "worker/quota_user.h"
 #include "worker/relay.h"
 #include "worker/serve.h"
 #include "worker/session.h"
@@ -37,9 +38,10 @@ enum { ANSWER_MS = 620000, SWEEP_MS = 60000 };
 
 /* ---- the account ---- */
 
+/* settings: what userdb says of the user, "name=value" a line. */
 static struct account_place
 place_at(const struct config *cfg, const char *user, const char *client,
-    const int fd[3])
+    const char *settings, const int fd[3])
 {
 	struct account_place place = {
 		.root_fd = fd[0], .control_fd = fd[1], .index_fd = fd[2],
@@ -50,6 +52,7 @@ place_at(const struct config *cfg, const char *user, const char *client,
 		.map_bytes = cfg->state_map_size,
 		.store_batch = (unsigned)cfg->store_batch,
 		.shares = cfg->acl != ACL_NO,
+		.quota = quota_user(cfg, user, settings),
 	};
 
 	policy_limits(cfg, &place);
@@ -59,9 +62,10 @@ place_at(const struct config *cfg, const char *user, const char *client,
 /* Confines this process to the account and opens it. Takes the descriptors over. */
 static enum err
 confine_and_open(struct session *s, const char *user, const char *client,
-    int fd[3], bool sweep, struct account **account_out)
+    const char *settings, int fd[3], bool sweep, struct account **account_out)
 {
-	struct account_place place = place_at(s->cfg, user, client, fd);
+	struct account_place place = place_at(s->cfg, user, client, settings,
+	    fd);
 	enum err e;
 
 	*account_out = NULL;
@@ -77,10 +81,12 @@ confine_and_open(struct session *s, const char *user, const char *client,
 }
 
 static enum err
-enter(struct session *s, const char *user, const char *client, int fd[3])
+enter(struct session *s, const char *user, const char *client,
+    const char *settings, int fd[3])
 {
 	struct account *account;
-	enum err e = confine_and_open(s, user, client, fd, false, &account);
+	enum err e = confine_and_open(s, user, client, settings, fd, false,
+	    &account);
 
 	if (e == ERR_OK)
 		session_logged_in(s, user, account);
@@ -114,6 +120,7 @@ login_take(const struct config *cfg, struct ipc_message *m, const char *client,
     int notify_fd, struct account **account_out)
 {
 	static struct session s = { .auth_fd = -1 };
+	const char *user, *settings;
 	int fd[3];
 
 	*account_out = NULL;
@@ -126,7 +133,11 @@ login_take(const struct config *cfg, struct ipc_message *m, const char *client,
 	s.cfg = cfg;
 	s.notify_fd = notify_fd;
 	s.is_detached = (m->body.request.which & IPC_DETACHED) != 0;
-	return confine_and_open(&s, ipc_text(&m->tail), client, fd, true,
+	user = ipc_text(&m->tail);
+	(void)ipc_text(&m->tail);	/* groups */
+	(void)ipc_text(&m->tail);	/* folder */
+	settings = ipc_text(&m->tail);
+	return confine_and_open(&s, user, client, settings, fd, true,
 	    account_out);
 }
 
@@ -134,13 +145,14 @@ login_take(const struct config *cfg, struct ipc_message *m, const char *client,
 static void
 sweep_one(struct session *s, struct ipc_message *m, bool first)
 {
-	const char *user = ipc_text(&m->tail), *folder;
+	const char *user = ipc_text(&m->tail), *folder, *settings;
 	struct account_place place;
 	struct account *account;
 	int fd[3];
 
 	(void)ipc_text(&m->tail);	/* groups */
 	folder = ipc_text(&m->tail);
+	settings = ipc_text(&m->tail);
 	if (!login_directories(m, fd))
 		return;
 	/* A relay's session sweeps by itself, and ends when we do. */
@@ -149,12 +161,13 @@ sweep_one(struct session *s, struct ipc_message *m, bool first)
 		return;
 	}
 	s->is_detached = (m->body.request.which & IPC_DETACHED) != 0;
-	place = place_at(s->cfg, user, "sweep", fd);
+	place = place_at(s->cfg, user, "sweep", settings, fd);
 	place.changed_fd = s->notify_fd;
 	place.sweep = true;
 	if (*folder != '\0') {
 		place.alone = folder;
 		place.shares = false;
+		place.quota = NULL;
 	}
 	if (first && serve_confine_session(s, fd, 3) != ERR_OK)
 		return;
@@ -181,7 +194,7 @@ login_sweep(const struct config *cfg, int auth_fd, int notify_fd)
 
 enum err
 login_with(struct session *s, const char *user, const char *client,
-    int root_fd, int control_fd, int index_fd)
+    const char *settings, int root_fd, int control_fd, int index_fd)
 {
 	int fd[3] = { root_fd, control_fd, index_fd };
 
@@ -189,7 +202,7 @@ login_with(struct session *s, const char *user, const char *client,
 	for (int i = 0; i < 3; i++)
 		if (fcntl(fd[i], F_SETFD, FD_CLOEXEC) < 0)
 			fd[i] = -1;
-	return enter(s, user, client, fd);
+	return enter(s, user, client, settings, fd);
 }
 
 enum err
@@ -217,7 +230,7 @@ login_as_caller(struct session *s)
 	    (e = place_open_dir(paths.control, &fd[1])) == ERR_OK) &&
 	    (paths.index == NULL ||
 	    (e = place_open_dir(paths.index, &fd[2])) == ERR_OK)) {
-		e = enter(s, vars.user, "tunnel", fd);
+		e = enter(s, vars.user, "tunnel", "", fd);
 	} else {
 		for (int i = 0; i < 3; i++)
 			if (fd[i] >= 0)
@@ -308,7 +321,11 @@ logged_in(struct session *s, struct ipc_message *m)
 	char client[INET6_ADDRSTRLEN];
 	const char *user = arena_cstr(&s->life, span_of(ipc_text(&m->tail)));
 	const char *groups = arena_cstr(&s->life, span_of(ipc_text(&m->tail)));
+	const char *settings;
 	int fd[3];
+
+	(void)ipc_text(&m->tail);	/* folder */
+	settings = ipc_text(&m->tail);
 
 	if (!login_directories(m, fd))
 		return give_up(s);
@@ -323,7 +340,7 @@ logged_in(struct session *s, struct ipc_message *m)
 	s->groups = groups;
 	s->is_detached = (m->body.request.which & IPC_DETACHED) != 0;
 	address_text(&s->remote, client, sizeof(client));
-	if (enter(s, user, client, fd) != ERR_OK)
+	if (enter(s, user, client, settings, fd) != ERR_OK)
 		return give_up(s);
 	return LOGIN_OK;
 }

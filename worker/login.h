@@ -38,7 +38,7 @@ enum login_step login_plain(struct session *s, struct span user,
  * that are not open descriptors do not count). client: its address.
  */
 enum err login_with(struct session *s, const char *user, const char *client,
-    int root_fd, int control_fd, int index_fd);
+    const char *settings, int root_fd, int control_fd, int index_fd);
 
 /*
  * Takes no client: waits until home hands over the account of somebody who died, and the

@@ -172,7 +172,7 @@ relay_main(int argc, char **argv)
 
 	log_open(STDERR_FILENO, true, NULL);
 	log_set_prefix("imap-login: ");
-	if (argc != 7 || handover_config(FD_CONFIG, &cfg) != ERR_OK)
+	if (argc != 8 || handover_config(FD_CONFIG, &cfg) != ERR_OK)
 		return 78;
 	close(FD_CONFIG);
 	handover_log(cfg, "imap-login: ");
@@ -186,7 +186,7 @@ relay_main(int argc, char **argv)
 	snprintf(s->session_id, sizeof(s->session_id), "%s", argv[4]);
 	snprintf(s->tried_method, sizeof(s->tried_method), "%s", argv[5]);
 	s->is_tls_elsewhere = *argv[6] != '\0';
-	if (login_with(s, argv[1], argv[2], FD_ROOT, FD_CONTROL_DIR,
+	if (login_with(s, argv[1], argv[2], argv[7], FD_ROOT, FD_CONTROL_DIR,
 	    FD_INDEX_DIR) != ERR_OK) {
 		session_free(&s);
 		return 75;

@@ -11,37 +11,11 @@ import subprocess
 import pytest
 
 import dovecot
-from imap import Imap, uids_flags
+from dovecot import Loft
+from imap import uids_flags
 from maildirs import plain_message
-from server import BUILD, wait_for
 
 FOLDERS = ["INBOX", "Sent", "Lists/c", "B&APw-cher", "Archive"]
-
-
-class Loft:
-    """Our server on Dovecot's own configuration."""
-
-    def __init__(self, d):
-        self.d = d
-        self.err = open(d.dir / "loft.stderr", "ab")
-        self.process = subprocess.Popen(
-            [BUILD / "loftd", "-F", "-c", d.conf], stdin=subprocess.DEVNULL,
-            stdout=self.err, stderr=self.err, start_new_session=True)
-
-        def answers():
-            assert self.process.poll() is None, \
-                (d.dir / "loft.stderr").read_text() + d.log()
-            try:
-                Imap.connect(d.port, timeout=5).greet()
-                return True
-            except OSError:
-                return False
-        wait_for("Loft's greeting", answers)
-
-    def stop(self):
-        self.process.terminate()
-        assert self.process.wait(20) == 0
-        self.err.close()
 
 
 @pytest.fixture

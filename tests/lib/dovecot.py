@@ -14,7 +14,7 @@ import pytest
 
 from imap import Imap
 from maildirs import Maildir
-from server import IS_ROOT, MAIL_UID, TOP, mail_owner, scratch, wait_for
+from server import BUILD, IS_ROOT, MAIL_UID, TOP, mail_owner, scratch, wait_for
 
 ROOT = pathlib.Path(os.environ.get("DOVECOT_ROOT", TOP / "build" / "dovecot"))
 SCRIPT = TOP / "tests" / "bench" / "dovecot.sh"
@@ -123,3 +123,29 @@ class Dovecot:
         self.stop()
         if "LOFT_TEST_KEEP" not in os.environ:
             shutil.rmtree(self.dir, ignore_errors=True)
+
+
+class Loft:
+    """Our server on the configuration of a Dovecot that does not run."""
+
+    def __init__(self, d):
+        self.d = d
+        self.err = open(d.dir / "loft.stderr", "ab")
+        self.process = subprocess.Popen(
+            [BUILD / "loftd", "-F", "-c", d.conf], stdin=subprocess.DEVNULL,
+            stdout=self.err, stderr=self.err, start_new_session=True)
+
+        def answers():
+            assert self.process.poll() is None, \
+                (d.dir / "loft.stderr").read_text() + d.log()
+            try:
+                Imap.connect(d.port, timeout=5).greet()
+                return True
+            except OSError:
+                return False
+        wait_for("Loft's greeting", answers)
+
+    def stop(self):
+        self.process.terminate()
+        assert self.process.wait(20) == 0
+        self.err.close()

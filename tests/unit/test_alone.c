@@ -106,7 +106,7 @@ count(struct account *acc, const char *name)
 {
 	struct folder_status st = { 0 };
 
-	assert_int_equal(folder_get_status(acc, span_of(name), &st), ERR_OK);
+	assert_int_equal(folder_get_status(acc, span_of(name), false, &st), ERR_OK);
 	return st.messages;
 }
 

@@ -238,7 +238,7 @@ mailboxes_come_and_go(void **state)
 	assert_int_equal(folder_create(x->acc, SPAN("foo.child")), ERR_OK);
 	assert_int_equal(folder_create(x->acc, SPAN("foo")), ERR_OK);
 	assert_int_equal(folder_create(x->acc, SPAN("foo")), ERR_EXISTS);
-	assert_int_equal(folder_get_status(x->acc, SPAN("foo"), &st), ERR_OK);
+	assert_int_equal(folder_get_status(x->acc, SPAN("foo"), false, &st), ERR_OK);
 	first = st.uidvalidity;
 	assert_int_equal(folder_rename(x->acc, SPAN("foo"), SPAN("bar"),
 	    &keep), ERR_OK);
@@ -269,19 +269,19 @@ mailboxes_come_and_go(void **state)
 	assert_int_equal(copied.n, 1);
 	assert_int_equal(copied.to[0], 2);
 	folder_close(&bar);
-	assert_int_equal(folder_get_status(x->acc, SPAN("bar"), &st), ERR_OK);
+	assert_int_equal(folder_get_status(x->acc, SPAN("bar"), false, &st), ERR_OK);
 	assert_int_equal(st.messages, 2);
 	assert_int_equal(st.uidvalidity, first);
-	assert_int_equal(folder_get_status(x->acc, SPAN("INBOX"), &st), ERR_OK);
+	assert_int_equal(folder_get_status(x->acc, SPAN("INBOX"), false, &st), ERR_OK);
 	assert_int_equal(st.messages, 1);
 	assert_int_equal(folder_delete(x->acc, SPAN("bar"), OTHERS_END, &id),
 	    ERR_OK);
 	while (account_late_work(x->acc))
 		continue;
-	assert_int_equal(folder_get_status(x->acc, SPAN("bar"), &st),
+	assert_int_equal(folder_get_status(x->acc, SPAN("bar"), false, &st),
 	    ERR_NOTFOUND);
 	assert_int_equal(folder_create(x->acc, SPAN("bar")), ERR_OK);
-	assert_int_equal(folder_get_status(x->acc, SPAN("bar"), &st), ERR_OK);
+	assert_int_equal(folder_get_status(x->acc, SPAN("bar"), false, &st), ERR_OK);
 	assert_true(st.uidvalidity > first);
 	assert_int_equal(folder_list(x->acc, &x->a, &list, &n), ERR_OK);
 	assert_int_equal(n, 3);

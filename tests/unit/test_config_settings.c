@@ -19,13 +19,15 @@ ignored(void **state)
 	    "1 ignored: remote 192.0.2.0/24 is ignored: settings for some "
 	    "addresses or names only are not supported; what stands outside of "
 	    "the block counts for everybody\n");
-	check_said("plugin {\nsieve = ~/x\nwhatever = 1\nquota_rule2 = x\n}\n"
+	check_said("plugin {\nsieve = ~/x\nwhatever = 1\nquota_warning2 = x\n}\n"
 	    "plugin {\nsieve = y\n}\n",
 	    "2 ignored: plugin: sieve is ignored: Sieve belongs to delivery, "
 	    "which Loft does not do yet\n"
 	    "3 ignored: plugin: whatever is ignored: Dovecot's plugins are not "
-	    "loaded\n4 ignored: plugin: quota_rule2 is ignored: quotas are not "
-	    "enforced yet\n");
+	    "loaded\n4 ignored: plugin: quota_warning2 is ignored: one quota "
+	    "root of maildirsize or of Loft's own count is kept, no program is "
+	    "run when it fills up (the log has a line), and the number of "
+	    "mailboxes is not limited\n");
 	check_said("service imap-login {\nvsz_limit = 1G\nuser = x\n"
 	    "unix_listener y {\nmode = 0600\n}\nprocess_min_avail = 0\n}\n",
 	    "2 ignored: service imap-login: vsz_limit is ignored: a limit on "
