@@ -98,6 +98,7 @@ struct config_listener {
 	const char *address;	/* NULL: the `listen` setting's */
 	unsigned port;		/* 0: switched off */
 	bool ssl;
+	bool haproxy;		/* each connection begins with a PROXY header */
 };
 
 /* Two pairs of certificate and key, of different kinds (ECDSA and RSA), all PEM. */

@@ -43,7 +43,8 @@ static const char *const honoured[] = {
 	    "group protocols mail_plugins auth_mechanisms ssl_server "
 	    "local_name",
 	[SCOPE_SERVICE] = "inet_listener process_min_avail process_limit",
-	[SCOPE_LISTENER] = "port ssl address listen mode user group",
+	[SCOPE_LISTENER] = "port ssl haproxy address listen mode user "
+	    "group",
 	[SCOPE_NAMESPACE] = "type prefix separator inbox hidden list "
 	    "subscriptions disabled location mailbox",
 	[SCOPE_MAILBOX] = "auto special_use",

@@ -351,6 +351,8 @@ print_listener(struct printing *p, const struct config_listener *l)
 	indent(p);
 	buf_addf(p->out, "port = %u\n", l->port);
 	setting(p, "ssl", l->ssl ? "yes" : "no");
+	if (l->haproxy)
+		setting(p, "haproxy", "yes");
 	end(p);
 }
 

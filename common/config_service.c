@@ -1,6 +1,7 @@
 /* service blocks: listeners and the numbers of processes. */
 #include "common/config_impl.h"
 #include "common/log.h"
+#include "common/net.h"
 
 #include <stdlib.h>
 
@@ -40,7 +41,7 @@ listener_setting(struct cfg_state *st, struct cfg_node *n,
 	uint64_t port;
 
 	if (n->is_section ||
-	    cfg_word_index("port|ssl|address|listen", key) < 0) {
+	    cfg_word_index("port|ssl|haproxy|address|listen", key) < 0) {
 		cfg_ignore(st, n, SCOPE_LISTENER);
 		return;
 	}
@@ -53,10 +54,11 @@ listener_setting(struct cfg_state *st, struct cfg_node *n,
 			cfg_problem(st, n, CFG_FATAL, "port = %s: the value "
 			    "must be from 0 (switched off) to 65535",
 			    log_text(span_of(value)));
-	} else if (strcmp(key, "ssl") == 0) {
-		if (!cfg_to_bool(value, &l->ssl))
-			cfg_problem(st, n, CFG_FATAL, "ssl = %s: the value "
-			    "must be yes or no", log_text(span_of(value)));
+	} else if (strcmp(key, "ssl") == 0 || strcmp(key, "haproxy") == 0) {
+		if (!cfg_to_bool(value, *key == 's' ? &l->ssl : &l->haproxy))
+			cfg_problem(st, n, CFG_FATAL, "%s = %s: the value "
+			    "must be yes or no", key,
+			    log_text(span_of(value)));
 	} else {
 		l->address = *value == '\0' ? NULL : value;
 	}
@@ -231,11 +233,23 @@ cfg_apply_service(struct cfg_state *st, struct cfg_node *section)
 	}
 }
 
+static void
+check_networks(struct cfg_state *st, const char *name, const char *list)
+{
+	struct span rest = span_of(list), w;
+
+	while ((w = cfg_next_word(&rest)).p != NULL)
+		if (!net_is_valid(w))
+			cfg_problem(st, st->set_at[cfg_option_find(name)],
+			    CFG_FATAL, "%s: %s is no network; write an address "
+			    "or such as 192.0.2.0/24", name, log_text(w));
+}
+
 void
 cfg_finish_listeners(struct cfg_state *st)
 {
 	struct config_listener **at = &st->cfg->listeners;
-	bool open = false;
+	bool open = false, proxied = false;
 
 	add_defaults(st);
 	while (*at != NULL) {
@@ -247,8 +261,17 @@ cfg_finish_listeners(struct cfg_state *st)
 			continue;
 		}
 		open = open || l->port != 0;
+		proxied = proxied || (l->port != 0 && l->haproxy);
 		at = &l->next;
 	}
+	check_networks(st, "login_trusted_networks",
+	    st->cfg->login_trusted_networks);
+	check_networks(st, "haproxy_trusted_networks",
+	    st->cfg->haproxy_trusted_networks);
+	if (proxied && *st->cfg->haproxy_trusted_networks == '\0')
+		cfg_problem(st, NULL, CFG_NOTE, "haproxy = yes, but "
+		    "haproxy_trusted_networks is empty: every connection to "
+		    "that listener will be cut");
 	if (!open)
 		cfg_problem(st, NULL, CFG_NOTE, "all listeners are switched "
 		    "off (port = 0): only inetd and tunnel sessions are "

@@ -20,6 +20,12 @@ enum {
 	FD_INFO_LOG = 100,	/* info_log_path, where that is set */
 };
 
+/* What a pool is told of each of its listening sockets, in one digit. */
+enum {
+	LISTEN_TLS = 1,		/* from the first byte (after a PROXY header) */
+	LISTEN_PROXIED = 2,	/* begins with a PROXY header */
+};
+
 /*
  * Reads and parses a configuration text. Errors: ERR_SYNTAX, ERR_IO (logged).
  */

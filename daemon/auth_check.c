@@ -5,12 +5,12 @@
 #include "daemon/auth.h"
 
 #include "common/log.h"
+#include "common/net.h"
 #include "common/quota_rules.h"
 #include "daemon/auth_file.h"
 #include "daemon/auth_socket.h"
 #include "daemon/password.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -161,36 +161,6 @@ needs_no_password(const struct attempt *t, const struct config_passdb *p)
 }
 
 static bool
-in_network(const char *address, struct span net)
-{
-	unsigned char a[16], b[16];
-	struct span bits = net, host = span_cut(&bits, '/');
-	char text[64];
-	uint64_t n;
-	int family = strchr(address, ':') != NULL ? AF_INET6 : AF_INET;
-	size_t bytes = family == AF_INET6 ? 16 : 4;
-
-	if (span_eq(net, SPAN("local")))
-		return *address == '\0';
-	if (host.n >= sizeof(text))
-		return false;
-	memcpy(text, host.p, host.n);
-	text[host.n] = '\0';
-	n = bytes * 8;
-	if ((bits.p != NULL && !span_to_u64(bits, bytes * 8, &n)) ||
-	    inet_pton(family, address, a) != 1 ||
-	    inet_pton(family, text, b) != 1)
-		return false;
-	for (size_t i = 0; i < n; i++) {
-		unsigned char bit = (unsigned char)(0x80 >> (i % 8));
-
-		if ((a[i / 8] & bit) != (b[i / 8] & bit))
-			return false;
-	}
-	return true;
-}
-
-static bool
 from_allowed_network(const struct attempt *t)
 {
 	struct span nets;
@@ -198,7 +168,7 @@ from_allowed_network(const struct attempt *t)
 	if (!auth_extra(t->extra, "allow_nets", &nets))
 		return true;
 	while (nets.p != NULL)
-		if (in_network(t->remote, span_cut(&nets, ',')))
+		if (net_contains(span_cut(&nets, ','), t->remote))
 			return true;
 	return false;
 }

@@ -118,17 +118,17 @@ children_active_pool(struct master *m)
 enum err
 children_start_pool(struct master *m, const struct config *cfg)
 {
-	char plain[16], tls[16];
-	const char *argv[] = { "loft-worker", "--pool", plain, tls, NULL };
+	char kinds[LISTEN_MAX + 1];
+	const char *argv[] = { "loft-worker", "--pool", kinds, NULL };
 	int control[2] = { -1, -1 }, config = -1;
 	int fds[FD_LISTEN - FD_CONTROL + LISTEN_MAX];
-	size_t n = 0, n_plain = 0;
+	size_t n = 0, i = 0;
 	struct pool *p = NULL;
 	enum err e;
 
-	for (int i = 0; i < POOLS_MAX && p == NULL; i++)
-		if (m->pools[i].pid == 0)
-			p = &m->pools[i];
+	for (int k = 0; k < POOLS_MAX && p == NULL; k++)
+		if (m->pools[k].pid == 0)
+			p = &m->pools[k];
 	if (p == NULL) {
 		log_error("too many old pools still have sessions");
 		return ERR_LIMIT;
@@ -142,12 +142,11 @@ children_start_pool(struct master *m, const struct config *cfg)
 	fds[n++] = m->auth_door[0];
 	fds[n++] = m->notify_door[0];
 	fds[n++] = m->empty_fd;
-	for (size_t i = 0; i < m->listeners.n; i++) {
+	for (; i < m->listeners.n; i++) {
 		fds[n++] = m->listeners.at[i].fd;
-		n_plain += !m->listeners.at[i].tls;
+		kinds[i] = (char)('0' + m->listeners.at[i].kind);
 	}
-	snprintf(plain, sizeof(plain), "%zu", n_plain);
-	snprintf(tls, sizeof(tls), "%zu", m->listeners.n - n_plain);
+	kinds[i] = '\0';
 	e = spawn(spawn_worker_path(), argv, fds, n, -1, NULL, &p->pid);
 	if (e == ERR_OK) {
 		p->control_fd = control[0];
@@ -158,9 +157,9 @@ children_start_pool(struct master *m, const struct config *cfg)
 out:
 	if (e != ERR_OK)
 		p->pid = 0;
-	for (int i = 0; i < 2; i++)
-		if (control[i] >= 0)
-			close(control[i]);
+	for (int k = 0; k < 2; k++)
+		if (control[k] >= 0)
+			close(control[k]);
 	if (config >= 0)
 		close(config);
 	return e;

@@ -2,6 +2,7 @@
 #include "daemon/listen.h"
 
 #include "common/config.h"
+#include "common/handover.h"
 #include "common/log.h"
 #include "common/span.h"
 
@@ -144,7 +145,8 @@ open_socket(const struct listener *l, const char *name)
 
 /* Everything a name and port stand for. */
 static enum err
-add_address(const char *host, unsigned port, bool tls, struct listeners *out)
+add_address(const char *host, const struct config_listener *c,
+    struct listeners *out)
 {
 	struct addrinfo hints = {
 		.ai_flags = AI_PASSIVE | AI_NUMERICSERV,
@@ -153,7 +155,7 @@ add_address(const char *host, unsigned port, bool tls, struct listeners *out)
 	char service[16];
 	int r;
 
-	snprintf(service, sizeof(service), "%u", port);
+	snprintf(service, sizeof(service), "%u", c->port);
 	if (strcmp(host, "*") == 0) {
 		hints.ai_family = AF_INET;
 		host = NULL;
@@ -172,7 +174,9 @@ add_address(const char *host, unsigned port, bool tls, struct listeners *out)
 	for (a = found; a != NULL && out->n < LISTEN_MAX; a = a->ai_next) {
 		struct listener *l = &out->at[out->n];
 
-		*l = (struct listener){ .fd = -1, .tls = tls };
+		*l = (struct listener){ .fd = -1,
+		    .kind = (c->ssl ? LISTEN_TLS : 0U) |
+		    (c->haproxy ? LISTEN_PROXIED : 0U) };
 		memcpy(&l->address, a->ai_addr, a->ai_addrlen);
 		l->address_bytes = a->ai_addrlen;
 		out->n++;
@@ -204,7 +208,7 @@ add_listener(const struct config *cfg, const struct config_listener *c,
 			continue;
 		memcpy(host, word.p, word.n);
 		host[word.n] = '\0';
-		e = add_address(host, c->port, c->ssl, out);
+		e = add_address(host, c, out);
 	}
 	return e;
 }
@@ -216,18 +220,17 @@ wanted(const struct config *cfg, struct listeners *out)
 	enum err e = ERR_OK;
 
 	out->n = 0;
-	for (int tls = 0; tls <= 1; tls++)
-		for (const struct config_listener *c = cfg->listeners;
-		    c != NULL && e == ERR_OK; c = c->next) {
-			if (c->port == 0 || c->ssl != (tls == 1))
-				continue;
-			if (c->ssl && !can_tls) {
-				log_warn("%s (port %u) is not served: ssl = no "
-				    "or no ssl_cert", c->name, c->port);
-				continue;
-			}
-			e = add_listener(cfg, c, out);
+	for (const struct config_listener *c = cfg->listeners;
+	    c != NULL && e == ERR_OK; c = c->next) {
+		if (c->port == 0)
+			continue;
+		if (c->ssl && !can_tls) {
+			log_warn("%s (port %u) is not served: ssl = no or no "
+			    "ssl_cert", c->name, c->port);
+			continue;
 		}
+		e = add_listener(cfg, c, out);
+	}
 	if (e == ERR_OK && out->n == 0) {
 		log_error("nothing to listen on: every inet_listener is "
 		    "switched off");
@@ -245,13 +248,13 @@ take_over(struct listener *l, const struct listeners *set, bool *taken)
 {
 	for (size_t k = 0; k < set->n; k++) {
 		const struct listener *have = &set->at[k];
-		bool tls = l->tls;
+		unsigned kind = l->kind;
 
 		if (!serves(have, l) || (taken[k] && !have->is_dual))
 			continue;
 		if (!taken[k]) {
 			*l = *have;
-			l->tls = tls;
+			l->kind = kind;
 			taken[k] = true;
 		}
 		return true;

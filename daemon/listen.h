@@ -14,7 +14,7 @@ enum { LISTEN_MAX = 60 };
 
 struct listener {
 	int fd;
-	bool tls;		/* from the first byte */
+	unsigned kind;		/* LISTEN_TLS, LISTEN_PROXIED (common/handover.h) */
 	bool is_dual;		/* systemd's, on "::": takes IPv4, too */
 	bool is_inherited;
 	struct sockaddr_storage address;
@@ -35,7 +35,7 @@ void listen_inherit(struct listeners *out);
 /*
  * Makes *set what the configuration wants: sockets whose address is wanted still are
  * kept (and so are connections waiting in them), others are opened and closed. The
- * order is: plain ones, then TLS. Errors: ERR_IO (logged): an address cannot be had,
+ * order is that of the configuration. Errors: ERR_IO (logged): an address cannot be had,
  * nothing changed.
  */
 enum err listen_update(const struct config *cfg, struct listeners *set);

@@ -45,7 +45,8 @@ is_same_host(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
 bool
 capability_is_secured(const struct session *s)
 {
-	return conn_is_tls(s->conn) || is_loopback(&s->remote) ||
+	return conn_is_tls(s->conn) || s->is_tls_elsewhere || s->is_trusted ||
+	    is_loopback(&s->remote) ||
 	    is_same_host(&s->remote, &s->local);
 }
 
@@ -59,7 +60,8 @@ capability_login_disabled(const struct session *s)
 static bool
 can_start_tls(const struct session *s)
 {
-	return s->tls_context != NULL && !conn_is_tls(s->conn);
+	return s->tls_context != NULL && !conn_is_tls(s->conn) &&
+	    !s->is_tls_elsewhere;
 }
 
 /* Adds a word unless it is there already: several rows may share one. */

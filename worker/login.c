@@ -10,6 +10,7 @@
 #include "common/config.h"
 #include "common/ipc.h"
 #include "common/log.h"
+#include "common/net.h"
 #include "common/place.h"
 #include "common/sandbox.h"
 #include "maildir/account.h"
@@ -22,10 +23,8 @@
 #include "worker/session.h"
 #include "worker/status.h"
 
-#include <arpa/inet.h>
 #include <ctype.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -242,24 +241,6 @@ login_as_caller(struct session *s)
 
 /* ---- the conversation with auth ---- */
 
-static const char *
-address_text(const struct sockaddr_storage *ss, char *out, size_t n)
-{
-	const struct sockaddr_in *v4 = (const void *)ss;
-	const struct sockaddr_in6 *v6 = (const void *)ss;
-
-	*out = '\0';
-	if (ss->ss_family == AF_INET)
-		inet_ntop(AF_INET, &v4->sin_addr, out, (socklen_t)n);
-	else if (ss->ss_family == AF_INET6 &&
-	    IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr))
-		inet_ntop(AF_INET, &v6->sin6_addr.s6_addr[12], out,
-		    (socklen_t)n);
-	else if (ss->ss_family == AF_INET6)
-		inet_ntop(AF_INET6, &v6->sin6_addr, out, (socklen_t)n);
-	return out;
-}
-
 /* No more logins on this connection: what confines it now fits one account only. */
 static enum login_step
 give_up(struct session *s)
@@ -339,7 +320,7 @@ logged_in(struct session *s, struct ipc_message *m)
 	}
 	s->groups = groups;
 	s->is_detached = (m->body.request.which & IPC_DETACHED) != 0;
-	address_text(&s->remote, client, sizeof(client));
+	net_text(&s->remote, client);
 	if (enter(s, user, client, settings, fd) != ERR_OK)
 		return give_up(s);
 	return LOGIN_OK;
@@ -426,9 +407,9 @@ login_begin(struct session *s, struct span mechanism, struct span initial,
 	buf_addc(&tail, '\0');
 	buf_adds(&tail, s->session_id);
 	buf_addc(&tail, '\0');
-	buf_adds(&tail, address_text(&s->remote, remote, sizeof(remote)));
+	buf_adds(&tail, net_text(&s->remote, remote));
 	buf_addc(&tail, '\0');
-	buf_adds(&tail, address_text(&s->local, local, sizeof(local)));
+	buf_adds(&tail, net_text(&s->local, local));
 	buf_addc(&tail, '\0');
 	buf_add_span(&tail, initial);
 	if (tail.n > 16384) {

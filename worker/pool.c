@@ -545,13 +545,11 @@ static void
 options(int argc, char **argv)
 {
 	static int fds[LISTEN_MAX];
-	size_t n_plain = argc > 1 ? (size_t)atoi(argv[1]) : 0;
-	size_t n_tls = argc > 2 ? (size_t)atoi(argv[2]) : 0;
 
-	if (n_plain + n_tls > LISTEN_MAX)
+	serve.listen_kind = argc > 1 ? argv[1] : "";
+	serve.n_listen = strlen(serve.listen_kind);
+	if (serve.n_listen > LISTEN_MAX)
 		fatal("too many listening sockets");
-	serve.n_plain = n_plain;
-	serve.n_listen = n_plain + n_tls;
 	for (size_t i = 0; i < serve.n_listen; i++)
 		fds[i] = FD_LISTEN + (int)i;
 	serve.listen_fd = fds;
@@ -617,7 +615,7 @@ pool_main(int argc, char **argv)
 	account_prepare();
 	serve.tls = serve_tls(cfg);
 	serve_forget_secrets(cfg);
-	if (serve.tls == NULL && serve.n_listen > serve.n_plain)
+	if (serve.tls == NULL && strpbrk(serve.listen_kind, "13") != NULL)
 		fatal("imaps listens, but there is no certificate");
 	if (serve_identity(cfg, &serve) != ERR_OK)
 		return 78;

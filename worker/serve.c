@@ -8,6 +8,7 @@
 #include "common/config.h"
 #include "common/crit.h"
 #include "common/digest.h"
+#include "common/handover.h"
 #include "common/ipc.h"
 #include "common/log.h"
 #include "common/place.h"
@@ -18,6 +19,7 @@
 #include "worker/admin.h"
 #include "worker/conn.h"
 #include "worker/login.h"
+#include "worker/proxied.h"
 #include "worker/session.h"
 #include "worker/share.h"
 #include "worker/wake.h"
@@ -322,6 +324,7 @@ serve_next(const struct serve *v)
 	struct session *s;
 	socklen_t n;
 	size_t which;
+	unsigned kind;
 	int auth_fd, notify_fd, fd;
 
 	begin(v, 0, &auth_fd, &notify_fd);
@@ -331,7 +334,10 @@ serve_next(const struct serve *v)
 	s->remote = remote;
 	n = sizeof(s->local);
 	getsockname(fd, (void *)&s->local, &n);
-	s->tls_from_start = which >= v->n_plain;
+	kind = (unsigned)(v->listen_kind[which] - '0');
+	s->tls_from_start = (kind & LISTEN_TLS) != 0;
+	if ((kind & LISTEN_PROXIED) != 0 && !proxied_begin(s, fd))
+		_exit(0);
 	run(v, s, auth_fd, notify_fd);
 }
 
@@ -372,8 +378,8 @@ serve_admin(const struct serve *v, struct ipc_message *m)
  * inetd does not say which service it is: the port does, as it would have been
  * listened on.
  */
-static bool
-is_tls_port(const struct config *cfg, const struct sockaddr_storage *local)
+static struct config_listener
+listener_of(const struct config *cfg, const struct sockaddr_storage *local)
 {
 	const struct sockaddr_in *v4 = (const void *)local;
 	const struct sockaddr_in6 *v6 = (const void *)local;
@@ -383,13 +389,14 @@ is_tls_port(const struct config *cfg, const struct sockaddr_storage *local)
 	for (const struct config_listener *l = cfg->listeners; l != NULL;
 	    l = l->next)
 		if (l->port != 0 && l->port == port)
-			return l->ssl;
-	return port == 993;
+			return *l;
+	return (struct config_listener){ .ssl = port == 993 };
 }
 
 void
 serve_this(const struct serve *v, int in_fd, int out_fd)
 {
+	struct config_listener l;
 	struct session *s;
 	socklen_t n;
 	int auth_fd, notify_fd;
@@ -400,9 +407,12 @@ serve_this(const struct serve *v, int in_fd, int out_fd)
 	getpeername(in_fd, (void *)&s->remote, &n);
 	n = sizeof(s->local);
 	getsockname(in_fd, (void *)&s->local, &n);
-	s->tls_from_start = is_tls_port(v->cfg, &s->local);
+	l = listener_of(v->cfg, &s->local);
+	s->tls_from_start = l.ssl;
 	if (s->tls_from_start && v->tls == NULL)
 		fatal("port of imaps, but ssl = no, or certificate or key "
 		    "cannot be used");
+	if (l.haproxy && !proxied_begin(s, in_fd))
+		_exit(0);
 	run(v, s, auth_fd, notify_fd);
 }

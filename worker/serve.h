@@ -23,8 +23,9 @@ struct serve {
 	int empty_fd;			/* the empty directory, -1: no chroot */
 	int taken_fd;			/* eventfd: "I took a connection", -1: nobody asks */
 	int alive_fd;			/* hangs up when the pool is gone, -1 */
-	const int *listen_fd;		/* with, from n_plain on, TLS at once */
-	size_t n_listen, n_plain;
+	const int *listen_fd;
+	const char *listen_kind;	/* '0' + LISTEN_* for each */
+	size_t n_listen;
 	uid_t uid;			/* to become; (uid_t)-1: stay */
 	gid_t gid;
 	struct scoreboard_slot *slot;	/* NULL: none */

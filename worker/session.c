@@ -11,6 +11,7 @@
 #include "common/config.h"
 #include "common/digest.h"
 #include "common/log.h"
+#include "common/net.h"
 #include "maildir/account.h"
 #include "maildir/alone.h"
 #include "maildir/folder.h"
@@ -24,10 +25,8 @@
 #include "worker/status.h"
 #include "worker/wake.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,14 +41,14 @@ session_request_stop(void)
 
 /* Sixteen characters that mean nothing in a log line: "Xf3q0a...". */
 static void
-make_id(char out[20])
+make_id(char out[SESSION_ID_BYTES])
 {
 	unsigned char raw[12];
 	struct buf b = { 0 };
 
 	random_bytes(raw, sizeof(raw));
 	base64_encode((struct span){ (char *)raw, sizeof(raw) }, &b);
-	snprintf(out, 20, "%.*s", (int)b.n, b.p);
+	snprintf(out, SESSION_ID_BYTES, "%.*s", (int)b.n, b.p);
 	buf_clear(&b);
 }
 
@@ -121,27 +120,6 @@ session_bye(struct session *s, const char *text, const char *why)
 
 /* ---- log lines ---- */
 
-static const char *
-address_text(const struct sockaddr_storage *sa, char out[INET6_ADDRSTRLEN])
-{
-	const void *ip = NULL;
-	int family = sa->ss_family;
-	const struct sockaddr_in6 *in6 = (const void *)sa;
-
-	if (family == AF_INET)
-		ip = &((const struct sockaddr_in *)(const void *)sa)->sin_addr;
-	else if (family == AF_INET6)
-		ip = &in6->sin6_addr;
-	/* 192.0.2.1, not ::ffff:192.0.2.1: what fail2ban bans */
-	if (family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr)) {
-		family = AF_INET;
-		ip = &in6->sin6_addr.s6_addr[12];
-	}
-	if (ip == NULL || inet_ntop(family, ip, out, INET6_ADDRSTRLEN) == NULL)
-		out[0] = '\0';
-	return out;
-}
-
 /* "user=<u>, method=PLAIN, rip=.., lip=.., mpid=.., TLS, session=<..>" */
 static void
 add_elements(const struct session *s, const char *user, bool mpid,
@@ -157,9 +135,9 @@ add_elements(const struct session *s, const char *user, bool mpid,
 	if (*s->tried_method != '\0')
 		buf_addf(out, ", method=%s",
 		    log_text(span_of(s->tried_method)));
-	if (*address_text(&s->remote, ip) != '\0')
+	if (*net_text(&s->remote, ip) != '\0')
 		buf_addf(out, ", rip=%s", ip);
-	if (*address_text(&s->local, ip) != '\0')
+	if (*net_text(&s->local, ip) != '\0')
 		buf_addf(out, ", lip=%s", ip);
 	if (mpid)
 		buf_addf(out, ", mpid=%ld", (long)getpid());
@@ -358,6 +336,7 @@ void
 session_run(struct session *s)
 {
 	int login_ms = as_ms(s->cfg->login_timeout);
+	char ip[INET6_ADDRSTRLEN];
 
 	hold_signals();
 	conn_set_timeouts(s->conn, as_ms(s->cfg->idle_timeout),
@@ -366,6 +345,8 @@ session_run(struct session *s)
 	    "* BYE Disconnected for inactivity.\r\n");
 	if (s->state == ST_NOAUTH) {
 		log_set_prefix("imap-login: ");
+		s->is_trusted = net_list_contains(
+		    s->cfg->login_trusted_networks, net_text(&s->remote, ip));
 		conn_set_deadline(s->conn, clock_mono_ms() +
 		    (uint64_t)login_ms);
 	}

@@ -30,6 +30,8 @@ enum session_state {
 	ST_LOGGEDIN = 6,
 };
 
+enum { SESSION_ID_BYTES = 48 };
+
 struct session {
 	enum session_state state;
 	struct conn *conn;
@@ -42,11 +44,12 @@ struct session {
 	/* who it is */
 	char *user;			/* NULL before login */
 	const char *groups;		/* "staff,sales", for lists of rights; NULL: none */
-	char session_id[20];		/* for log lines */
+	char session_id[SESSION_ID_BYTES];	/* for log lines */
 	struct sockaddr_storage remote, local;
 	bool tls_from_start;		/* imaps */
 	bool is_tunnel;			/* -P */
-	bool is_tls_elsewhere;		/* relayed: the worker has TLS */
+	bool is_tls_elsewhere;		/* the worker has TLS (relayed), or a proxy */
+	bool is_trusted;		/* login_trusted_networks */
 	bool is_detached;		/* its directories are mounts of their own */
 	bool start_tls;			/* STARTTLS: handshake after the tagged OK */
 

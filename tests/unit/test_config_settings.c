@@ -115,10 +115,14 @@ fatal_settings(void **state)
 	    "1 ignored: auth_mechanisms: gssapi is ignored: Loft offers plain "
 	    "and login so far\n1 fatal: auth_mechanisms: none of them is "
 	    "offered, so that nobody could log in; Loft has plain and login\n");
+	check_said("service imap-login {\ninet_listener imap {\nhaproxy = maybe\n"
+	    "}\n}\nlogin_trusted_networks = ::1/129 ::1\n", "3 fatal: haproxy "
+	    "= maybe: the value must be yes or no\n6 fatal: "
+	    "login_trusted_networks: ::1/129 is no network; write an address "
+	    "or such as 192.0.2.0/24\n");
 	check_said("service imap-login {\ninet_listener imap {\nhaproxy = yes\n"
-	    "}\n}\n", "3 fatal: inet_listener imap: haproxy = yes: Loft does "
-	    "not understand the PROXY protocol; connections through the proxy "
-	    "would fail\n");
+	    "}\n}\n", "0 note: haproxy = yes, but haproxy_trusted_networks is "
+	    "empty: every connection to that listener will be cut\n");
 }
 
 static void
