@@ -25,7 +25,7 @@ from server import Tunnel, wait_for
 
 POINTS = {
     "append": ["deliver-finished", "add-placed", "add-uidlist", "add-committed",
-               "add-synced"],
+               "add-synced", "maildirsize-written"],
     "store": ["store-renamed", "store-committed", "late-renamed"],
     "expunge": ["expunge-renamed", "expunge-committed"],
     "ghosts": ["ghost-unlinked"],
@@ -55,6 +55,16 @@ def kill(process):
 # Small enough that some names are changed after the OK.
 EXTRA = {"store": "maildir_store_batch = 3\n",
          "across": "acl_driver = vfile\n"}
+
+
+# Every kind is counted, too.
+QUOTA = """\
+mail_plugins = quota imap_quota
+plugin {
+  quota = maildir:User quota
+  quota_rule = *:bytes=1G:messages=100000
+}
+"""
 
 
 class Broken(AssertionError):
@@ -129,7 +139,8 @@ class Witness:
 class Run:
     def __init__(self, kind, seed, build, directory=None):
         self.kind, self.r = kind, random.Random(f"{kind}{seed}")
-        self.t = Tunnel(extra=EXTRA.get(kind, ""), build=build, directory=directory)
+        self.t = Tunnel(extra=QUOTA + EXTRA.get(kind, ""), build=build,
+                        directory=directory)
         self.t.mail.folder("INBOX")
         self.t.mail.folder("Other")
         if kind == "across":
@@ -236,8 +247,29 @@ class Run:
                f"the witness sees {self.witness.uids}, "
                f"a new session {sorted(after['INBOX'][1])}")
         check(before, after)
+        if killed:
+            self.count(after)
         self.now = after
         self.tidy_up()
+
+    def count(self, stock):
+        """The quota is what is there; so is maildirsize, once who asked has left."""
+        c = self.t.client()
+        told = c.ok('GETQUOTA "User quota"')[-1]
+        c.ok("NOOP")
+        c.logout()
+        root = pathlib.Path(self.t.mail.root)
+        here = [f for d in (root, *root.glob(".*")) for sub in ("cur", "new")
+                for f in (d / sub).glob("*")]
+        there = (sum(f.stat().st_size for f in here), len(here))
+        demand(there[1] == sum(len(m) for _, m in stock.values()),
+               f"{there[1]} files, {stock}")
+        demand(told == b'* QUOTA "User quota" (STORAGE %d 1048576 MESSAGE %d '
+               b'100000)' % (-(-there[0] // 1024), there[1]),
+               f"{there} bytes and files, and {told.decode()}")
+        lines = (root / "maildirsize").read_text().splitlines()[1:]
+        sums = tuple(sum(int(x.split()[i]) for x in lines) for i in (0, 1))
+        demand(sums == there, f"{there} bytes and files, maildirsize says {sums}")
 
     def witness_works(self):
         """Something harmless to the checks, at the same time as the victim."""
