@@ -33,6 +33,7 @@ usage(void)
 	    "  policy set -u USER PATTERN SETTING=VALUE ...\n"
 	    "  policy unset -u USER PATTERN [SETTING ...]\n"
 	    "                         what sessions may do to each other\n"
+	    "  quota get | recalc -u USER  what a user's mail counts, and may\n"
 	    "  reload                 read the configuration again\n"
 	    "  stop [now]             end orderly, or at once\n"
 	    "  log reopen             write to a new log file\n"
@@ -121,7 +122,7 @@ static const struct {
 } verbs[] = {
 	{ "who", ctl_who }, { "sessions", ctl_sessions },
 	{ "ghosts", ctl_ghosts }, { "kick", ctl_kick },
-	{ "policy", ctl_policy },
+	{ "policy", ctl_policy }, { "quota", ctl_quota },
 };
 
 static int

@@ -388,26 +388,22 @@ ctl_kick(int argc, char **argv)
 	return code;
 }
 
-/* ---- policy ---- */
+/* ---- verbs with a second word ---- */
 
-int
-ctl_policy(int argc, char **argv)
+struct verb {
+	const char *verb, *word;	/* as it is typed; of worker/admin.def */
+	int least, most;		/* arguments */
+	bool rows;			/* a table comes back */
+};
+
+static int
+run_verb(const struct verb *verbs, size_t n_verbs, int argc, char **argv)
 {
-	static const struct {
-		const char *verb, *word;
-		int least, most;
-		bool rows;
-	} verbs[] = {
-		{ "get", "policy-get", 1, 1, true },
-		{ "list", "policy-list", 0, 0, true },
-		{ "set", "policy-set", 2, 16, false },
-		{ "unset", "policy-unset", 1, 16, false },
-	};
 	struct options o;
 
 	if (argc < 2 || !options(argc - 1, argv + 1, &o) || o.user == NULL)
 		return -1;
-	for (size_t i = 0; i < sizeof(verbs) / sizeof(*verbs); i++) {
+	for (size_t i = 0; i < n_verbs; i++) {
 		char **arg = argv + 1 + optind;
 		int n = argc - 1 - optind;
 
@@ -419,4 +415,28 @@ ctl_policy(int argc, char **argv)
 		    show_text(&o, verbs[i].word, arg, n);
 	}
 	return -1;
+}
+
+int
+ctl_policy(int argc, char **argv)
+{
+	static const struct verb verbs[] = {
+		{ "get", "policy-get", 1, 1, true },
+		{ "list", "policy-list", 0, 0, true },
+		{ "set", "policy-set", 2, 16, false },
+		{ "unset", "policy-unset", 1, 16, false },
+	};
+
+	return run_verb(verbs, sizeof(verbs) / sizeof(*verbs), argc, argv);
+}
+
+int
+ctl_quota(int argc, char **argv)
+{
+	static const struct verb verbs[] = {
+		{ "get", "quota-get", 0, 0, true },
+		{ "recalc", "quota-recalc", 0, 0, false },
+	};
+
+	return run_verb(verbs, sizeof(verbs) / sizeof(*verbs), argc, argv);
 }

@@ -8,5 +8,6 @@ int ctl_sessions(int argc, char **argv);
 int ctl_ghosts(int argc, char **argv);
 int ctl_kick(int argc, char **argv);
 int ctl_policy(int argc, char **argv);
+int ctl_quota(int argc, char **argv);
 
 #endif

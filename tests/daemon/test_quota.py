@@ -80,6 +80,24 @@ def test_passwd_file():
         check(s)
 
 
+def test_administrator():
+    with start(QUOTA + FILE) as s:
+        assert limit(s, "bert")[1] == "OK"
+        size = s.dir / "mail" / "bert" / "Maildir" / "maildirsize"
+        size.write_text("hello\n")
+        table = s.ctl("quota", "get", "-f", "tab", "-u", "bert").stdout
+        assert table.splitlines() == [
+            "Quota name\tType\tValue\tLimit\t%",
+            "User quota\tSTORAGE\t2\t50\t4", "User quota\tMESSAGE\t1\t-\t0"]
+        assert s.ctl("quota", "recalc", "-u", "bert").stdout == ""
+        assert size.read_text() == "51200S\n1501 1\n"
+        assert "Error" not in s.log()
+        # Without a user, and for one who is none.
+        assert s.ctl("quota", "get", check=False).returncode == 64
+        assert s.ctl("quota", "get", "-u", "nobody",
+                     check=False).returncode == 67
+
+
 def test_static():
     with start(QUOTA) as s:
         text = s.conf.read_text()
