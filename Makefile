@@ -109,7 +109,7 @@ install: all
 	$(INSTALL) $B/loftctl $(DESTDIR)$(bindir)
 	$(if $(MAN8),$(INSTALL) -m 644 $(MAN8) $(DESTDIR)$(mandir)/man8)
 	$(if $(MAN5),$(INSTALL) -m 644 $(MAN5) $(DESTDIR)$(mandir)/man5)
-	$(INSTALL) -m 644 README.md LICENSE doc/*.md doc/loft.conf.example $(DESTDIR)$(docdir)
+	$(INSTALL) -m 644 README.md LICENSE doc/*.md doc/grafana.json doc/loft.conf.example $(DESTDIR)$(docdir)
 # For hosts with systemd; not part of `install`, since others have none.
 unitdir = $(prefix)/lib/systemd/system
 install-systemd:

@@ -11,8 +11,9 @@ uint64_t clock_us(void);
 /* Wall clock in seconds since 1970. */
 time_t clock_s(void);
 
-/* Milliseconds that only grow; origin unspecified. */
+/* Milliseconds, microseconds that only grow; origin unspecified. */
 uint64_t clock_mono_ms(void);
+uint64_t clock_mono_us(void);
 
 /* Tests: fixes the wall clock at `us`; 0 gives the real one back. */
 void clock_set(uint64_t us);

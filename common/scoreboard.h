@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "common/crit.h"
+#include "common/metrics.h"
 
 enum worker_state {
 	WORKER_FREE,		/* no process */
@@ -26,6 +27,7 @@ struct scoreboard_slot {
 	_Atomic uint64_t since_ms;	/* clock_mono_ms of the last change of state */
 	_Atomic uint64_t command_ms;	/* of the end of the last command, 0: none yet */
 	struct crit_slot crit;
+	struct metrics_slot metrics;
 };
 
 struct scoreboard;

@@ -9,6 +9,7 @@
 #include "common/digest.h"
 #include "common/handover.h"
 #include "common/log.h"
+#include "common/metrics.h"
 #include "common/privs.h"
 #include "daemon/auth_file.h"
 #include "daemon/auth_socket.h"
@@ -83,6 +84,37 @@ answer_failure(struct attempt *t)
 		attempt_free(t);
 }
 
+static uint64_t logins[LOGIN_COUNT];
+
+/* Questions of loftctl and of other roles are no logins. */
+static void
+count(const struct attempt *t, enum metrics_login how)
+{
+	if (t->test_id == 0 && !t->aside && !t->shares)
+		logins[how]++;
+}
+
+_Static_assert(FAILURE_PASSWORD + 1 == (int)LOGIN_PASSWORD &&
+    FAILURE_CANCELLED + 1 == (int)LOGIN_CANCELLED, "counted in this order");
+
+void
+auth_succeeded(const struct attempt *t)
+{
+	count(t, LOGIN_SUCCESS);
+}
+
+static void
+tell_metrics(void)
+{
+	struct metrics_record r = { .name = METRICS_AUTH };
+	struct ipc_none none = { 0 };
+
+	memcpy(r.value, logins, sizeof(logins));
+	if (ipc_send(FD_CONTROL, MSG_METRICS, &none, (struct span){
+	    (const char *)&r, sizeof(r) }, NULL, 0) != ERR_OK)
+		log_debug("the master does not hear");
+}
+
 void
 auth_fail(struct attempt *t, enum ipc_failure why)
 {
@@ -92,6 +124,7 @@ auth_fail(struct attempt *t, enum ipc_failure why)
 
 	attempt_uncount(t);
 	sasl_clear(&t->sasl);
+	count(t, (enum metrics_login)(why + 1));
 	t->failure = why;
 	if (!guessing || auth_cfg->auth_failure_delay == 0) {
 		answer_failure(t);
@@ -487,6 +520,9 @@ hear_master(void)
 		break;
 	case MSG_WHO:
 		tell_who();
+		break;
+	case MSG_METRICS:
+		tell_metrics();
 		break;
 	case MSG_AUTH_TEST:
 		test(&message);

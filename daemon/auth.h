@@ -18,6 +18,9 @@ extern struct config *auth_cfg;
 /* The attempt failed: tells the worker, after the delay where one is due. */
 void auth_fail(struct attempt *t, enum ipc_failure why);
 
+/* Counts an attempt that succeeded; a failed one counts itself. */
+void auth_succeeded(const struct attempt *t);
+
 /* Begins an attempt whose mechanism and addresses are set; initial.p NULL: none. */
 void auth_begin(struct attempt *t, struct span initial);
 

@@ -399,10 +399,12 @@ agreed(struct attempt *t, const struct config_passdb *p)
 		return;
 	}
 	t->userdb = 0;
-	if (t->mta != 0)
+	if (t->mta != 0) {
+		auth_succeeded(t);
 		auth_socket_agreed(t);
-	else
+	} else {
 		look_up_user(t);
+	}
 }
 
 static void next_passdb(struct attempt *t);

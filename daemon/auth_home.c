@@ -89,6 +89,7 @@ opened(const struct ipc_request *r)
 		auth_fail(t, FAILURE_TEMPORARY);
 		return;
 	}
+	auth_succeeded(t);
 	t->phase = PHASE_SESSION;
 	t->since = (uint64_t)clock_s();
 	t->name = strdup(t->user);

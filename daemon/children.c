@@ -12,6 +12,7 @@
 #include "common/log.h"
 #include "daemon/listen_auth.h"
 #include "daemon/master.h"
+#include "daemon/scrape.h"
 #include "daemon/spawn.h"
 #include "daemon/systemd.h"
 
@@ -249,6 +250,8 @@ role_died(struct master *m, struct child *c, int status)
 	uint64_t now = clock_mono_ms();
 	char text[128];
 
+	if (c->bit == ROLE_AUTH)
+		scrape_auth_ended();
 	close(c->control_fd);
 	c->control_fd = -1;
 	c->pid = 0;
@@ -272,6 +275,7 @@ pool_died(struct master *m, struct pool *p, int status)
 	bool for_reload = m->next_cfg != NULL && active && !p->ready;
 	char text[128];
 
+	scrape_pool_ended(m, p);
 	if (p->control_fd >= 0)
 		close(p->control_fd);
 	p->control_fd = -1;

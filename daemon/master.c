@@ -14,6 +14,7 @@
 #include "daemon/children.h"
 #include "daemon/listen_auth.h"
 #include "daemon/control.h"
+#include "daemon/scrape.h"
 #include "daemon/signals.h"
 #include "daemon/spawn.h"
 #include "daemon/systemd.h"
@@ -228,6 +229,12 @@ handle(struct master *m, struct pool *p, struct child *c)
 		break;
 	case MSG_STEWARD:
 		children_call_steward(m, &message);
+		break;
+	case MSG_METRICS:
+		if (p != NULL)
+			scrape_hear_pool(m, p, &message);
+		else
+			scrape_hear_auth(&message);
 		break;
 	case MSG_AUTH_TESTED:
 		control_tested(m, &message);
@@ -450,19 +457,22 @@ sooner(int a, int b)
 static void
 once(struct master *m)
 {
-	struct pollfd fds[3 + ROLES_MAX + POOLS_MAX + CONTROL_MAX];
+	struct pollfd fds[3 + ROLES_MAX + POOLS_MAX + CONTROL_MAX +
+	    SCRAPE_SOCKETS];
 	enum ipc_role from[ROLES_MAX + POOLS_MAX];
 	int timeout = sooner(children_restart(m), systemd_watchdog());
-	size_t children = gather(m, fds + 3, from), clients;
+	size_t children = gather(m, fds + 3, from), clients, scrapers;
 	struct pollfd *client = fds + 3 + children;
 
 	fds[0] = (struct pollfd){ m->signal_fd, POLLIN, 0 };
 	fds[1] = (struct pollfd){ m->control_fd, POLLIN, 0 };
 	fds[2] = (struct pollfd){ certificates_fd(), POLLIN, 0 };
 	control_poll(client, &clients);
+	scrape_poll(client + clients, &scrapers);
 	timeout = sooner(timeout, m->stopping ? 100 : m->next_cfg != NULL ? -1 :
 	    certificates_due());
-	if (poll(fds, 3 + children + clients, timeout) < 0 && errno != EINTR)
+	if (poll(fds, 3 + children + clients + scrapers, timeout) < 0 &&
+	    errno != EINTR)
 		fatal_errno("cannot wait");
 	for (size_t i = 0; i < children; i++)
 		if (fds[3 + i].revents != 0 &&
@@ -471,6 +481,9 @@ once(struct master *m)
 	for (size_t i = 0; i < clients; i++)
 		if (client[i].revents != 0)
 			control_event(m, client[i].fd);
+	for (size_t i = 0; i < scrapers; i++)
+		if (client[clients + i].revents != 0)
+			scrape_accept(m, client[clients + i].fd);
 	if (fds[2].revents != 0)
 		certificates_hear();
 	if (fds[1].revents != 0)
@@ -515,6 +528,7 @@ start(struct master *m)
 	    (e = children_prepare(m)) != ERR_OK)
 		return e;
 	write_pid(m->cfg, true);
+	scrape_open(m->cfg);
 	for (int i = 0; i < ROLES_MAX; i++)
 		if ((e = children_start_role(m, &m->roles[i])) != ERR_OK)
 			return e;
@@ -582,6 +596,7 @@ master_main(const char *config_path, bool foreground)
 	if (m.control_fd >= 0) {
 		write_pid(m.cfg, false);
 		listen_auth_end();
+		scrape_close(m.cfg);
 		control_close(m.cfg->base_dir, &m.control_fd);
 	}
 	log_info("stopped");

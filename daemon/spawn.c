@@ -27,7 +27,8 @@ static void
 keep_environment(char **out)
 {
 	static const char *const kept[] = {
-		"TZ=", "JOURNAL_STREAM=", "ASAN_OPTIONS=", "UBSAN_OPTIONS=", "LSAN_OPTIONS=",
+		"TZ=", "JOURNAL_STREAM=",
+		"ASAN_OPTIONS=", "UBSAN_OPTIONS=", "LSAN_OPTIONS=",
 #ifdef LOFT_TEST_HOOKS
 		"LOFT_KILL=", "LOFT_NO_IDMAP=", "LOFT_WATCH_FAILS=",
 		"LOFT_PAM_DIR=",

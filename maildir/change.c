@@ -24,6 +24,7 @@
 #include "common/fsutil.h"
 #include "common/killpoint.h"
 #include "common/log.h"
+#include "common/metrics.h"
 #include "maildir/account.h"
 #include "maildir/change_add.h"
 #include "maildir/quota.h"
@@ -349,6 +350,8 @@ change_append(struct folder *f, struct deliver **d, size_t n)
 		d[i]->uid = in[i].rec.uid;
 	if (e == ERR_OK && n > 0)
 		e = change_sync_added(f, d[n - 1]->uid + 1);
+	if (e == ERR_OK)
+		metrics_count(EVENT_STORED, (uint32_t)n);
 	arena_free(&a);
 	return e;
 }

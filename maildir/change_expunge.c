@@ -15,6 +15,7 @@
 #include "common/fsutil.h"
 #include "common/killpoint.h"
 #include "common/log.h"
+#include "common/metrics.h"
 #include "maildir/account.h"
 #include "maildir/change_remove.h"
 #include "maildir/folder_path.h"
@@ -280,6 +281,9 @@ expunge_locked(struct folder *f, const uint32_t *uids, size_t n, bool refuse,
 		    out->n_done - before, &removal);
 		if (e == ERR_OK)
 			e = commit_e;
+		if (commit_e == ERR_OK && removal.ghosts)
+			metrics_count(EVENT_GHOST_MADE, (uint32_t)
+			    (out->n_done - before));
 		KILL_POINT("expunge-committed");
 	}
 	return e;
@@ -307,5 +311,6 @@ change_expunge(struct folder *f, const uint32_t *uids, size_t n, bool refuse,
 		removal_log(f, out->n_done, "expunged", &others, a);
 	if (out->n_done > 0)
 		account_changed(f->acc, f->id);
+	metrics_count(EVENT_EXPUNGED, (uint32_t)out->n_done);
 	return e;
 }

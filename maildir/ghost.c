@@ -19,6 +19,7 @@
 #include "common/killpoint.h"
 #include "common/lock.h"
 #include "common/log.h"
+#include "common/metrics.h"
 #include "maildir/account.h"
 #include "maildir/alone.h"
 #include "maildir/folder.h"
@@ -177,6 +178,7 @@ sweep_locked(struct folder *f, struct batch *b, uint32_t *left)
 			(void)unlinkat(f->tmp_fd, b->name[i], 0);
 		KILL_POINT("ghost-unlinked");
 		e = ghost_forget(f, b->uid, b->n, left);
+		metrics_count(EVENT_GHOST_GONE, (uint32_t)b->n);
 		arena_clear(&b->a);
 		if (e != ERR_OK)
 			break;

@@ -1,12 +1,17 @@
 /* The table of commands: rows found by name. */
 #include "worker/commands.h"
 
+#include "common/metrics.h"
+
 static const struct command rows[] = {
 #define CMD(name, handler, states, after, flags, capability, source) \
 	{ name, handler, states, after, flags, capability, source },
 #include "worker/commands.def"
 #undef CMD
 };
+
+_Static_assert(sizeof(rows) / sizeof(*rows) <= METRICS_COMMANDS,
+    "a row of the scoreboard for each command");
 
 const struct command *
 command_find(struct span name)
@@ -21,4 +26,10 @@ const struct command *
 command_at(size_t i)
 {
 	return i < sizeof(rows) / sizeof(*rows) ? &rows[i] : NULL;
+}
+
+size_t
+command_number(const struct command *row)
+{
+	return (size_t)(row - rows);
 }

@@ -37,5 +37,7 @@ struct command {
 const struct command *command_find(struct span name);
 /* Rows by number, NULL past the end: for CAPABILITY. */
 const struct command *command_at(size_t i);
+/* The number of a row. */
+size_t command_number(const struct command *row);
 
 #endif

@@ -9,6 +9,7 @@
 #include "common/config.h"
 #include "common/digest.h"
 #include "common/log.h"
+#include "common/metrics.h"
 #include "maildir/account.h"
 #include "maildir/folder.h"
 #include "worker/commands.h"
@@ -163,11 +164,22 @@ begin_tls(struct session *s)
 		s->bad_commands = 0;
 }
 
+/* Counts what has a row; what has none is nothing that a client should send. */
+static void
+note(const struct request *q, enum err e, uint64_t began_us)
+{
+	if (q->row != NULL)
+		metrics_command(command_number(q->row), clock_mono_us() -
+		    began_us, e == ERR_OK ? REPLY_OK : e == ERR_SYNTAX ||
+		    e == ERR_STATE ? REPLY_BAD : REPLY_NO);
+}
+
 /* The tagged line and what comes right after it. */
 static void
 finish(struct session *s, const struct request *q, enum err e,
-    uint64_t began_ms)
+    uint64_t began_us)
 {
+	uint64_t began_ms = began_us / 1000;
 	bool secret = q->row == NULL || (q->row->flags & CF_SECRET) != 0;
 
 	status_write(s, q->tag, q->label, e);
@@ -176,6 +188,7 @@ finish(struct session *s, const struct request *q, enum err e,
 	memcpy(s->command_name, q->label, sizeof(s->command_name));
 	log_debug("%s: %s after %llu ms", q->label, err_name(e),
 	    (unsigned long long)(s->command_ms - began_ms));
+	note(q, e, began_us);
 	count_errors(s, e);
 	if (s->start_tls)
 		begin_tls(s);
@@ -214,7 +227,7 @@ bool
 dispatch_one(struct session *s)
 {
 	struct request q = { .label = "command" };
-	uint64_t began_ms;
+	uint64_t began_us;
 	enum err e;
 
 	s->status_code = s->status_text = NULL;
@@ -223,7 +236,7 @@ dispatch_one(struct session *s)
 	e = input_command(s, &q.tag, &q.name, &q.rest);
 	if (e == ERR_IO)
 		return false;
-	began_ms = clock_mono_ms();
+	began_us = clock_mono_us();
 	if (e == ERR_LIMIT) {
 		e = ERR_SYNTAX;
 		status_set(s, "TOOBIG", "Command is too long.");
@@ -243,7 +256,7 @@ dispatch_one(struct session *s)
 	}
 	s->by_uid = false;
 	if (!conn_is_dead(s->conn))
-		finish(s, &q, e, began_ms);
+		finish(s, &q, e, began_us);
 	arena_clear(&s->command);
 	return s->state != ST_LOGOUT && !conn_is_dead(s->conn);
 }

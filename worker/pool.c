@@ -19,6 +19,7 @@
 #include "common/scoreboard.h"
 #include "maildir/account.h"
 #include "worker/serve.h"
+#include "worker/tally.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -63,6 +64,7 @@ struct pool {
 	uint64_t decay_at_ms, warned_at_ms;
 	uint64_t served;
 	uint32_t crashes, hung;
+	struct metrics_sum counted;	/* by workers that ended */
 };
 
 /* What workers inherit: never changed once the first was forked. */
@@ -177,6 +179,7 @@ reaped(struct pool *p, size_t i, pid_t pid, int status)
 	    (WIFEXITED(status) && WEXITSTATUS(status) != 0);
 	struct ipc_none none = { 0 };
 
+	tally_add(&p->counted, &slot->metrics);
 	scoreboard_set(slot, WORKER_FREE);
 	p->pid[i] = 0;
 	p->n_workers--;
@@ -372,6 +375,19 @@ report(struct pool *p)
 		log_debug("nobody to report to");
 }
 
+/* What all workers counted since the pool began. */
+static void
+tell_metrics(struct pool *p)
+{
+	struct metrics_sum *all = tally_new(&p->counted);
+
+	for (size_t i = 0; i < p->top; i++)
+		if (p->pid[i] != 0)
+			tally_add_live(all, &scoreboard_slot(p->board,
+			    i)->metrics);
+	tally_send(&all);
+}
+
 /* False: the master is gone. */
 static bool
 hear_master(struct pool *p)
@@ -388,6 +404,8 @@ hear_master(struct pool *p)
 		report(p);
 	else if (m.kind == MSG_AGES)
 		tell_ages(p);
+	else if (m.kind == MSG_METRICS)
+		tell_metrics(p);
 	else if (m.kind == MSG_KICK)
 		kick(p, m.body.who.pid);
 	else if (m.kind == MSG_ADMIN)
@@ -471,6 +489,10 @@ run(struct pool *p)
 			retire(p);
 		}
 		tick(p);
+	}
+	if (fds[0].fd >= 0) {
+		report(p);
+		tell_metrics(p);
 	}
 	return 0;
 }

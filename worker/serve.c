@@ -11,6 +11,7 @@
 #include "common/handover.h"
 #include "common/ipc.h"
 #include "common/log.h"
+#include "common/metrics.h"
 #include "common/place.h"
 #include "common/privs.h"
 #include "common/sandbox.h"
@@ -304,8 +305,10 @@ begin(const struct serve *v, pid_t dead, int *auth_fd, int *notify_fd)
 	self = v;
 	log_set_prefix("imap-login: ");
 	serve_signals();
-	if (v->slot != NULL)
+	if (v->slot != NULL) {
 		crit_set_slot(&v->slot->crit);
+		metrics_set_slot(&v->slot->metrics);
+	}
 	if (auth_fd != NULL)
 		*auth_fd = connect_auth(v, dead);
 	else

@@ -5,6 +5,7 @@
 #include "common/arena.h"
 #include "common/buf.h"
 #include "common/log.h"
+#include "common/metrics.h"
 #include "maildir/account.h"
 #include "maildir/folder.h"
 #include "worker/input.h"
@@ -253,6 +254,7 @@ sync_client(struct session *s, enum sync_kind kind)
 		v->expunged_told = c.modseq;
 		folder_told(s->folder, v->expunged_told);
 	}
+	metrics_set_untold(kind == SYNC_ALL ? 0 : (uint32_t)c.n_expunged);
 out:
 	arena_free(&a);
 	return e;
