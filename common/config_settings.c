@@ -3,6 +3,7 @@
 
 #include "common/config_impl.h"
 #include "common/log.h"
+#include "common/mechanism.h"
 
 static size_t
 row_of(const void *field, const struct config *cfg)
@@ -140,9 +141,23 @@ note_plugins(struct cfg_state *st, struct cfg_node *n)
 		    "Dovecot's plugins are not loaded");
 }
 
+/* "plain, login, ..." */
+static const char *
+all_mechanisms(struct arena *a)
+{
+	const struct mechanism *m;
+	const char *list = "";
+
+	for (size_t i = 0; (m = mechanism_at(i)) != NULL; i++)
+		list = arena_printf(a, "%s%s%s", list, i > 0 ? ", " : "",
+		    m->name);
+	return list;
+}
+
 static void
 set_mechanisms(struct cfg_state *st, struct cfg_node *n)
 {
+	const char *all = all_mechanisms(st->arena);
 	const char *value = n->is_section ? NULL : cfg_value(st, n);
 	struct span rest = span_of(value), w;
 	struct buf known = { 0 };
@@ -158,14 +173,13 @@ set_mechanisms(struct cfg_state *st, struct cfg_node *n)
 			if (value == NULL || !cfg_to_bool(value, &yes) || !yes)
 				continue;
 		}
-		if (span_ieq(w, SPAN("plain")) || span_ieq(w, SPAN("login")))
+		if (mechanism_find(w) != NULL)
 			buf_addf(&known, "%s%.*s", known.n > 0 ? " " : "",
 			    (int)w.n, w.p);
 		else if (cfg_first_time(st, "mechanism",
 		    arena_cstr(st->arena, w)))
 			cfg_problem(st, n, CFG_IGNORED, "auth_mechanisms: %s "
-			    "is ignored: Loft offers plain and login so far",
-			    log_text(w));
+			    "is ignored: Loft has %s", log_text(w), all);
 	}
 	if (n->is_section || value != NULL) {
 		st->set_at[row_of(&st->cfg->auth_mechanisms, st->cfg)] = n;
@@ -174,7 +188,7 @@ set_mechanisms(struct cfg_state *st, struct cfg_node *n)
 		if (known.n == 0)
 			cfg_problem(st, n, CFG_FATAL, "auth_mechanisms: none "
 			    "of them is offered, so that nobody could log in; "
-			    "Loft has plain and login");
+			    "Loft has %s", all);
 	}
 	buf_clear(&known);
 }

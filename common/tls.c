@@ -16,6 +16,7 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
+#include <openssl/x509.h>
 #undef ERR_STATE
 #include <poll.h>
 #include <stdint.h>
@@ -543,6 +544,37 @@ const char *
 tls_describe(const struct tls_conn *c)
 {
 	return c->text;
+}
+
+size_t
+tls_exporter(const struct tls_conn *c, unsigned char *out)
+{
+	static const char label[] = "EXPORTER-Channel-Binding";
+	size_t n = 32;
+
+	if (SSL_version(c->ssl) < TLS1_3_VERSION &&
+	    SSL_get_extms_support(c->ssl) != 1)
+		return 0;
+	return SSL_export_keying_material(c->ssl, out, n, label,
+	    sizeof(label) - 1, NULL, 0, 1) == 1 ? n : 0;
+}
+
+/* The certificate's own digest, but at least SHA-256. */
+size_t
+tls_end_point(const struct tls_conn *c, unsigned char *out)
+{
+	X509 *x = SSL_get_certificate(c->ssl);
+	const EVP_MD *md;
+	unsigned n = 0;
+	int nid = NID_undef;
+
+	if (x == NULL || X509_get_signature_info(x, &nid, NULL, NULL, NULL) !=
+	    1)
+		return 0;
+	if (nid == NID_undef || nid == NID_md5 || nid == NID_sha1)
+		nid = NID_sha256;
+	md = EVP_get_digestbynid(nid);
+	return md != NULL && X509_digest(x, md, out, &n) == 1 ? n : 0;
 }
 
 void

@@ -59,6 +59,14 @@ size_t tls_pending(const struct tls_conn *c);
 /* "TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits)". */
 const char *tls_describe(const struct tls_conn *c);
 
+/*
+ * Channel bindings, into out (64 bytes): tls-exporter (RFC 9266; TLS 1.2 only with the
+ * extended master secret) and tls-server-end-point (RFC 5929 4). Bytes; 0: there is none.
+ */
+enum { TLS_BINDING_MAX = 64 };
+size_t tls_exporter(const struct tls_conn *c, unsigned char *out);
+size_t tls_end_point(const struct tls_conn *c, unsigned char *out);
+
 /* close_notify and free. */
 void tls_close(struct tls_conn **c);
 

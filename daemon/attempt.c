@@ -143,6 +143,8 @@ attempt_forget(struct attempt *t)
 	t->groups = t->settings = NULL;
 	t->stored = t->extra = t->question = t->words = SPAN_NONE;
 	t->request = SPAN_NONE;
+	t->derive = SPAN_NONE;
+	t->binding = (struct sasl_binding){ 0 };
 }
 
 const char *

@@ -29,6 +29,7 @@ enum attempt_phase {
 	PHASE_IDLE,		/* nothing was asked, or it failed */
 	PHASE_SASL,		/* a challenge is out */
 	PHASE_VERIFYING,	/* a helper computes */
+	PHASE_DERIVING,		/* so it does, keys of SCRAM */
 	PHASE_ASKING,		/* the system is asked about the password */
 	PHASE_LOOKING,		/* and about the user */
 	PHASE_OPENING,		/* home opens the account */
@@ -66,6 +67,8 @@ struct attempt {
 	unsigned passdb, userdb;	/* numbers of those that are asked */
 	struct span question;		/* for the system, without the password */
 	struct span stored;		/* what its password is compared with */
+	struct span derive;		/* what SCRAM derives keys from */
+	struct sasl_binding binding;
 	struct span extra;		/* fields of its entry */
 	bool temporary;			/* a passdb could not be asked */
 

@@ -9,12 +9,14 @@
 #include "common/digest.h"
 #include "common/handover.h"
 #include "common/log.h"
+#include "common/mechanism.h"
 #include "common/metrics.h"
 #include "common/privs.h"
 #include "daemon/auth_file.h"
 #include "daemon/auth_socket.h"
 #include "daemon/password.h"
 #include "daemon/role.h"
+#include "daemon/scheme.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -46,6 +48,9 @@ static struct attempt_list questions;	/* for an asker */
 static struct attempt_list delayed;	/* by due_ms */
 static int epoll_fd = -1;
 static struct ipc_message message;
+
+static void proceed(struct attempt *t, enum sasl_result r, struct span text);
+static void use_stored(struct attempt *t, struct span stored);
 
 /* ---- answers ---- */
 
@@ -122,6 +127,12 @@ auth_fail(struct attempt *t, enum ipc_failure why)
 	    (why == FAILURE_PASSWORD || why == FAILURE_DISABLED);
 	struct attempt *after = delayed.last;
 
+	if (why == FAILURE_PASSWORD && t->sasl.looks_up &&
+	    *sasl_digest(&t->sasl) != '\0') {
+		/* He is not to learn yet that nobody has this name. */
+		use_stored(t, SPAN_NONE);
+		return;
+	}
 	attempt_uncount(t);
 	sasl_clear(&t->sasl);
 	count(t, (enum metrics_login)(why + 1));
@@ -170,21 +181,28 @@ challenge(struct attempt *t, struct span text)
 static enum err
 send_work(struct helper *h, struct attempt *t)
 {
-	bool asks = t->phase != PHASE_VERIFYING;
+	bool derives = t->phase == PHASE_DERIVING;
+	bool asks = t->phase != PHASE_VERIFYING && !derives;
+	struct span password = t->phase == PHASE_LOOKING ? SPAN_NONE :
+	    derives ? t->derive : buf_span(&t->sasl.password);
 	struct ipc_verify v = { .id = t->id };
 	struct buf tail = { .secret = true };
 	enum err e;
 
-	v.password_bytes = t->phase == PHASE_LOOKING ? 0 :
-	    (uint32_t)t->sasl.password.n;
+	v.password_bytes = (uint32_t)password.n;
 	if (asks)
 		buf_add_span(&tail, t->question);
-	buf_add_span(&tail, (struct span){ t->sasl.password.p,
-	    v.password_bytes });
-	if (!asks)
+	buf_add_span(&tail, password);
+	if (derives) {
+		buf_adds(&tail, sasl_digest(&t->sasl));
+		buf_addc(&tail, '\0');
+		buf_add_span(&tail, buf_span(&t->sasl.salt));
+	} else if (!asks) {
 		buf_add_span(&tail, t->stored);
+	}
 	e = tail.n > 16384 ? ERR_LIMIT : ipc_send(h->fd, asks ?
-	    MSG_ASK_SYSTEM : MSG_VERIFY, &v, buf_span(&tail), NULL, 0);
+	    MSG_ASK_SYSTEM : derives ? MSG_DERIVE : MSG_VERIFY, &v,
+	    buf_span(&tail), NULL, 0);
 	buf_clear(&tail);
 	if (e != ERR_OK && e != ERR_LIMIT)
 		fatal("a helper for passwords died");
@@ -207,6 +225,8 @@ feed(struct attempt_list *list, int first, int end)
 		/* Longer than any password. */
 		if (t->phase == PHASE_VERIFYING)
 			auth_verified(t, ERR_AUTH);
+		else if (t->phase == PHASE_DERIVING)
+			auth_fail(t, FAILURE_TEMPORARY);
 		else
 			auth_system_says(t, ERR_AUTH, SPAN_NONE);
 	}
@@ -217,6 +237,21 @@ feed_helpers(void)
 {
 	feed(&queue, 0, HASHERS);
 	feed(&questions, HASHERS, HELPERS);
+}
+
+static void
+derived(struct attempt *t, enum err result, struct span tail)
+{
+	struct span text = SPAN("");
+	struct scram_keys k;
+
+	if (result != ERR_OK || tail.n != sizeof(k)) {
+		auth_fail(t, FAILURE_TEMPORARY);
+		return;
+	}
+	memcpy(&k, tail.p, sizeof(k));
+	proceed(t, sasl_derived(&t->sasl, &k, &text), text);
+	secret_wipe(&k, sizeof(k));
 }
 
 static void
@@ -232,15 +267,34 @@ hear_helper(struct helper *h)
 	result = (enum err)message.body.verify.result;
 	if (t != NULL && t->phase == PHASE_VERIFYING)
 		auth_verified(t, result);
+	else if (t != NULL && t->phase == PHASE_DERIVING)
+		derived(t, result, message.tail);
 	else if (t != NULL && (t->phase == PHASE_ASKING ||
 	    t->phase == PHASE_LOOKING))
 		auth_system_says(t, result, message.tail);
 	feed_helpers();
 }
 
+/* What is stored for a user who will prove that he knows it; p NULL: nobody. */
+static void
+use_stored(struct attempt *t, struct span stored)
+{
+	struct buf clear = { .secret = true };
+	enum sasl_result r = sasl_stored(&t->sasl, stored, &clear);
+
+	if (r == SASL_DERIVE)
+		t->derive = arena_span(&t->arena, buf_span(&clear));
+	buf_clear(&clear);
+	proceed(t, r, SPAN_NONE);
+}
+
 void
 auth_verify(struct attempt *t)
 {
+	if (t->sasl.looks_up) {
+		use_stored(t, t->stored);
+		return;
+	}
 	if (!auth_cfg->auth_allow_weak_schemes &&
 	    password_is_weak(t->stored, "PLAIN")) {
 		auth_verified(t, ERR_PERM);
@@ -290,7 +344,22 @@ proceed(struct attempt *t, enum sasl_result r, struct span text)
 		challenge(t, text);
 		break;
 	case SASL_CREDENTIALS:
+	case SASL_LOOKUP:
 		auth_check(t);
+		break;
+	case SASL_DERIVE:
+		t->phase = PHASE_DERIVING;
+		attempt_enqueue(&queue, t, queue.last);
+		feed_helpers();
+		break;
+	case SASL_UNFIT:
+		auth_verified(t, ERR_CANNOT);
+		break;
+	case SASL_PROVEN:
+		auth_verified(t, ERR_OK);
+		break;
+	case SASL_REFUSED:
+		auth_verified(t, ERR_AUTH);
 		break;
 	case SASL_MALFORMED:
 		t->tried = "";
@@ -309,7 +378,7 @@ auth_begin(struct attempt *t, struct span initial)
 	struct span text = SPAN("");
 
 	proceed(t, sasl_begin(&t->sasl, auth_cfg->auth_mechanisms,
-	    span_of(t->mechanism), initial, &text), text);
+	    span_of(t->mechanism), &t->binding, initial, &text), text);
 }
 
 void
@@ -320,11 +389,25 @@ auth_answer(struct attempt *t, struct span response)
 	proceed(t, sasl_answer(&t->sasl, response, &text), text);
 }
 
+/* The next text, bytes in hex. */
+static struct span
+hex_text(struct attempt *t, struct span *tail)
+{
+	struct buf b = { 0 };
+	struct span out = SPAN_NONE;
+
+	if (scheme_unhex(span_of(ipc_text(tail)), &b) && b.n > 0)
+		out = arena_span(&t->arena, buf_span(&b));
+	buf_clear(&b);
+	return out;
+}
+
 static void
 begin(struct attempt *t, struct ipc_message *m)
 {
 	unsigned flags = m->body.sasl.flags;
 	struct span initial = SPAN_NONE;
+	const struct mechanism *row;
 
 	attempt_forget(t);
 	t->mechanism = attempt_text(t, &m->tail);
@@ -332,9 +415,14 @@ begin(struct attempt *t, struct ipc_message *m)
 	t->remote = attempt_text(t, &m->tail);
 	t->local = attempt_text(t, &m->tail);
 	t->tls = (flags & IPC_SASL_TLS) != 0;
+	t->binding.is_tls = t->tls;
+	t->binding.exporter = hex_text(t, &m->tail);
+	t->binding.end_point = hex_text(t, &m->tail);
 	if ((flags & IPC_SASL_INITIAL) != 0)
 		initial = m->tail.p != NULL ? m->tail : SPAN("");
-	if (auth_cfg->disable_plaintext_auth &&
+	row = mechanism_find(span_of(t->mechanism));
+	if (auth_cfg->disable_plaintext_auth && row != NULL &&
+	    (row->flags & MECHANISM_PLAINTEXT) != 0 &&
 	    (flags & IPC_SASL_SECURED) == 0) {
 		t->tried = "";
 		auth_fail(t, FAILURE_MECHANISM);
@@ -583,6 +671,7 @@ warm_up(void)
 	unsigned char out[64];
 	size_t n;
 
+	sasl_use_secret(span_of(auth_cfg->ssl_key));
 	if (sodium_init() < 0)
 		fatal("libsodium does not start");
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)

@@ -415,6 +415,12 @@ auth_verified(struct attempt *t, enum err result)
 	const struct config_passdb *p = passdb_at(t->passdb);
 	struct span before = t->stored;
 
+	if (result == ERR_AUTH && t->sasl.proves) {
+		if (p != NULL)
+			say(t, p->driver, "Password mismatch");
+		auth_fail(t, FAILURE_PASSWORD);
+		return;
+	}
 	if (p == NULL) {
 		/* The configuration changed under the attempt. */
 		auth_fail(t, FAILURE_TEMPORARY);
@@ -424,7 +430,10 @@ auth_verified(struct attempt *t, enum err result)
 		agreed(t, p);
 		return;
 	}
-	if (result == ERR_PERM) {
+	if (result == ERR_CANNOT) {
+		say(t, p->driver, "this mechanism needs a password that is "
+		    "stored as PLAIN or as its own scheme has it");
+	} else if (result == ERR_PERM) {
 		log_error("%s(%s): password scheme %s is weak and refused; "
 		    "have the password set anew, or set "
 		    "auth_allow_weak_schemes = yes", p->driver,
@@ -504,6 +513,9 @@ next_passdb(struct attempt *t)
 
 	for (; (p = passdb_at(t->passdb)) != NULL; t->passdb++) {
 		if (is_of_system(p->driver)) {
+			/* It would want to see the password. */
+			if (t->sasl.proves)
+				continue;
 			ask_system(t, p);
 			return;
 		}
@@ -517,7 +529,7 @@ next_passdb(struct attempt *t)
 			t->temporary = true;
 			continue;
 		}
-		if (needs_no_password(t, p))
+		if (!t->sasl.proves && needs_no_password(t, p))
 			agreed(t, p);
 		else
 			auth_verify(t);

@@ -1,13 +1,39 @@
 /* A helper of auth: computes slow password hashes, so that auth never waits. */
 #include "daemon/auth.h"
 
+#include "common/digest.h"
 #include "common/handover.h"
 #include "common/log.h"
 #include "common/sandbox.h"
 #include "daemon/password.h"
 #include "daemon/role.h"
+#include "daemon/scram.h"
 
 #include <unistd.h>
+
+/* rest: digest, NUL, salt */
+static enum err
+derive(int fd, struct ipc_verify *v, struct span password, struct span rest)
+{
+	struct scram_keys k = { 0 };
+	const char *md = ipc_text(&rest);
+	enum err e;
+
+	v->result = (uint32_t)scram_derive(md, password, rest, SCRAM_ROUNDS,
+	    &k);
+	e = ipc_send(fd, MSG_DERIVED, v, (struct span){ (char *)&k,
+	    sizeof(k) }, NULL, 0);
+	secret_wipe(&k, sizeof(k));
+	return e;
+}
+
+static enum err
+verify(int fd, struct ipc_verify *v, struct span password, struct span stored)
+{
+	v->result = (uint32_t)password_verify(stored, "CRYPT", SPAN(""),
+	    password);
+	return ipc_send(fd, MSG_VERIFIED, v, SPAN_NONE, NULL, 0);
+}
 
 __attribute__((noreturn)) static void
 serve(int fd)
@@ -23,11 +49,9 @@ serve(int fd)
 		password = (struct span){ rest.p, v.password_bytes };
 		rest.p += v.password_bytes;
 		rest.n -= v.password_bytes;
-		v.result = (uint32_t)password_verify(rest, "CRYPT", SPAN(""),
-		    password);
 		v.password_bytes = 0;
-		if (ipc_send(fd, MSG_VERIFIED, &v, SPAN_NONE, NULL, 0) !=
-		    ERR_OK)
+		if ((m.kind == MSG_DERIVE ? derive : verify)(fd, &v, password,
+		    rest) != ERR_OK)
 			break;
 	}
 	_exit(0);

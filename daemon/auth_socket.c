@@ -5,10 +5,10 @@
 #include "common/buf.h"
 #include "common/digest.h"
 #include "common/log.h"
+#include "common/mechanism.h"
 #include "daemon/auth.h"
 #include "daemon/auth_line.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,22 +81,19 @@ send_line(uint64_t tag, struct buf *line)
 static void
 greet(struct client *c)
 {
-	struct span words = span_of(auth_cfg->auth_mechanisms);
+	const struct mechanism *row;
 	unsigned char cookie[16];
 	struct buf b = { 0 };
 
 	random_bytes(cookie, sizeof(cookie));
 	buf_adds(&b, "VERSION\t1\t2\n");
-	while (words.n > 0) {
-		struct span word = span_cut(&words, ' ');
-
-		if (word.n == 0)
-			continue;
-		buf_adds(&b, "MECH\t");
-		for (size_t i = 0; i < word.n; i++)
-			buf_addc(&b, (char)toupper((unsigned char)word.p[i]));
-		buf_adds(&b, "\tplaintext\n");
-	}
+	/* The protocol has no way for what binds to the client's channel. */
+	for (size_t i = 0; (row = mechanism_at(i)) != NULL; i++)
+		if ((row->flags & MECHANISM_BINDING) == 0 &&
+		    mechanism_listed(auth_cfg->auth_mechanisms,
+		    span_of(row->name)))
+			buf_addf(&b, "MECH\t%s%s\n", row->name,
+			    row->properties);
 	buf_addf(&b, "SPID\t%ld\nCUID\t%llu\nCOOKIE\t", (long)getpid(),
 	    (unsigned long long)n_accepted);
 	for (size_t i = 0; i < sizeof(cookie); i++)

@@ -228,6 +228,41 @@ password_verify(struct span stored, const char *default_scheme,
 	return e;
 }
 
+enum err
+password_raw(struct span stored, const char *scheme, struct buf *out)
+{
+	struct span name, encoding;
+	struct scheme_check c = { 0 };
+	enum scheme_form form;
+
+	split(stored, "PLAIN", &name, &encoding, &c.data);
+	if (!span_ieq(name, span_of(scheme)) ||
+	    (c.scheme = find(name)) == NULL)
+		return ERR_CANNOT;
+	if (c.data.n > SCHEME_DATA_MAX || !encoding_named(encoding, &form))
+		return ERR_CORRUPT;
+	if (form == FORM_TEXT)
+		form = c.scheme->form;
+	if (form == FORM_TEXT)
+		buf_add_span(out, c.data);
+	else if (form == FORM_HEX)
+		return scheme_unhex(c.data, out) ? ERR_OK : ERR_CORRUPT;
+	else if (base64_decode(c.data, out) != ERR_OK)
+		return ERR_CORRUPT;
+	return ERR_OK;
+}
+
+enum err
+password_clear(struct span stored, struct buf *out)
+{
+	static const char *const names[] = { "PLAIN", "CLEAR", "CLEARTEXT" };
+	enum err e = ERR_CANNOT;
+
+	for (size_t i = 0; i < 3 && e == ERR_CANNOT; i++)
+		e = password_raw(stored, names[i], out);
+	return e;
+}
+
 static void
 add_encoded(struct span raw, enum scheme_form form, struct buf *out)
 {

@@ -34,6 +34,15 @@ enum err password_verify(struct span stored, const char *default_scheme,
 enum err password_make(const char *scheme, struct span user, struct span clear,
     unsigned rounds, struct buf *out);
 
+/*
+ * Appends the data of a stored form of this scheme ("{SCHEME}data"), its encoding undone.
+ * Errors: ERR_CANNOT it is of another; ERR_CORRUPT malformed.
+ */
+enum err password_raw(struct span stored, const char *scheme, struct buf *out);
+
+/* The same of those schemes that store the password itself. */
+enum err password_clear(struct span stored, struct buf *out);
+
 /* The scheme of a stored form for the log, "PLAIN". Static storage. */
 const char *password_scheme(struct span stored, const char *default_scheme);
 

@@ -74,6 +74,13 @@ void scheme_salt(size_t n, struct buf *out);
 enum err scheme_hash(const char *name, struct span data, unsigned char *out,
     size_t *n_out);
 
+/*
+ * HMAC-MD5 of a challenge, from CRAM-MD5's 32 stored bytes, or when there are none from
+ * the clear password. Errors: ERR_CORRUPT other than 32 bytes.
+ */
+enum err cram_md5_answer(struct span states, struct span clear,
+    struct span challenge, unsigned char out[16]);
+
 /* scheme_digest.c: parameter is the digest. */
 scheme_verify_fn verify_plain, verify_digest, verify_salted, verify_digest_md5,
     verify_cram_md5, verify_otp;

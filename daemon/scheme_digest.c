@@ -251,6 +251,43 @@ make_cram_md5(const struct scheme_order *o, struct buf *raw)
 	return e;
 }
 
+/* MD5 goes on from a state after 64 bytes. */
+static void
+md5_from(const unsigned char state[16], struct span data,
+    unsigned char out[16])
+{
+	MD5_LONG word[4] = { 0 };
+	MD5_CTX c;
+
+	for (int i = 0; i < 16; i++)
+		word[i / 4] |= (MD5_LONG)state[i] << (8 * (i % 4));
+	MD5_Init(&c);
+	c.A = word[0], c.B = word[1], c.C = word[2], c.D = word[3];
+	c.Nl = 64 * 8;
+	MD5_Update(&c, data.p, data.n);
+	MD5_Final(out, &c);
+	secret_wipe(&c, sizeof(c));
+}
+
+enum err
+cram_md5_answer(struct span states, struct span clear, struct span challenge,
+    unsigned char out[16])
+{
+	unsigned char s[32], inner[16];
+	enum err e = ERR_OK;
+
+	if (states.n == sizeof(s))
+		memcpy(s, states.p, sizeof(s));
+	else if (states.n > 0)
+		return ERR_CORRUPT;
+	else if ((e = cram_md5_states(clear, s)) != ERR_OK)
+		return e;
+	md5_from(s + 16, challenge, inner);
+	md5_from(s, (struct span){ (char *)inner, sizeof(inner) }, out);
+	secret_wipe(s, sizeof(s));
+	return ERR_OK;
+}
+
 /* ---- OTP (RFC 2289): "algorithm count seed hex", of a pass phrase ---- */
 
 /* The digest of in, folded to 64 bits (RFC 2289 appendix A). */

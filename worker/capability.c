@@ -2,6 +2,7 @@
 #include "worker/capability.h"
 
 #include "common/config.h"
+#include "common/mechanism.h"
 #include "worker/commands.h"
 #include "worker/conn.h"
 #include "worker/login.h"
@@ -82,12 +83,13 @@ static void
 add_mechanisms(const struct session *s, struct buf *out)
 {
 	struct span all = span_of(login_mechanisms(s)), m;
+	const struct mechanism *row;
 
 	while (all.p != NULL) {
 		m = span_cut(&all, ' ');
-		if (m.n == 0 || (capability_login_disabled(s) &&
-		    (span_ieq(m, SPAN("PLAIN")) ||
-		    span_ieq(m, SPAN("LOGIN")))))
+		row = mechanism_find(m);
+		if (row == NULL || (capability_login_disabled(s) &&
+		    (row->flags & MECHANISM_PLAINTEXT) != 0))
 			continue;
 		buf_adds(out, " AUTH=");
 		buf_add_span(out, m);

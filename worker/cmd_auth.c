@@ -1,6 +1,7 @@
 /* STARTTLS AUTHENTICATE LOGIN; passes the steps of SASL to auth. */
 #include "common/base64.h"
 #include "common/config.h"
+#include "common/mechanism.h"
 #include "worker/capability.h"
 #include "worker/commands.h"
 #include "worker/conn.h"
@@ -146,21 +147,11 @@ exchange(struct session *s, struct span mechanism, struct span initial)
 	return ERR_SYNTAX;
 }
 
-static bool
-is_offered(const struct session *s, struct span mechanism)
-{
-	struct span all = span_of(login_mechanisms(s));
-
-	while (all.p != NULL)
-		if (span_ieq(span_cut(&all, ' '), mechanism))
-			return true;
-	return false;
-}
-
 enum err
 cmd_authenticate(struct session *s, struct cursor *in, bool by_uid)
 {
 	struct span mechanism, initial = SPAN_NONE;
+	const struct mechanism *row;
 	struct buf raw = { .secret = true };
 	bool ir;
 	enum err e;
@@ -177,14 +168,14 @@ cmd_authenticate(struct session *s, struct cursor *in, bool by_uid)
 	}
 	if ((e = cursor_end(in)) != ERR_OK)
 		return e;
-	if (mechanism.n == 0 || !is_offered(s, mechanism)) {
+	row = mechanism_find(mechanism);
+	if (row == NULL || !mechanism_listed(login_mechanisms(s), mechanism)) {
 		status_set(s, "CANNOT", "Unsupported mechanism.");
 		return ERR_CANNOT;
 	}
 	note_method(s, mechanism);
 	if (capability_login_disabled(s) &&
-	    (strcmp(s->tried_method, "PLAIN") == 0 ||
-	    strcmp(s->tried_method, "LOGIN") == 0))
+	    (row->flags & MECHANISM_PLAINTEXT) != 0)
 		return refuse_plaintext(s, ir);
 	if (ir && !span_eq(initial, SPAN("="))) {
 		if (initial.n == 0 || base64_decode(initial, &raw) != ERR_OK) {

@@ -5,7 +5,9 @@
  */
 #include "worker/conn.h"
 
+#include "common/buf.h"
 #include "common/clock.h"
+#include "common/digest.h"
 #include "common/log.h"
 #include "common/tls.h"
 
@@ -577,6 +579,25 @@ const char *
 conn_tls_text(const struct conn *c)
 {
 	return c->tls == NULL ? "" : tls_describe(c->tls);
+}
+
+void
+conn_add_bindings(const struct conn *c, struct buf *out)
+{
+	size_t (*const of[])(const struct tls_conn *, unsigned char *) = {
+		tls_exporter, tls_end_point,
+	};
+	unsigned char data[TLS_BINDING_MAX];
+	char hex[2 * TLS_BINDING_MAX + 1];
+
+	for (size_t i = 0; i < 2; i++) {
+		hex_encode(data, c->tls == NULL ? 0 : of[i](c->tls, data),
+		    hex);
+		buf_adds(out, hex);
+		buf_addc(out, '\0');
+	}
+	secret_wipe(data, sizeof(data));
+	secret_wipe(hex, sizeof(hex));
 }
 
 uint64_t

@@ -9,6 +9,7 @@
 #include "common/err.h"
 #include "common/span.h"
 
+struct buf;
 struct tls;
 struct conn;
 
@@ -30,6 +31,9 @@ enum err conn_start_tls(struct conn *c, struct tls *context, int timeout_ms);
 bool conn_is_tls(const struct conn *c);
 /* "TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits)", or "". */
 const char *conn_tls_text(const struct conn *c);
+
+/* Appends tls_exporter, NUL, tls_end_point, NUL, in hex: two NULs without TLS. */
+void conn_add_bindings(const struct conn *c, struct buf *out);
 
 /* ---- reading ---- */
 

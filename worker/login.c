@@ -10,6 +10,7 @@
 #include "common/config.h"
 #include "common/ipc.h"
 #include "common/log.h"
+#include "common/mechanism.h"
 #include "common/net.h"
 #include "common/place.h"
 #include "common/sandbox.h"
@@ -411,6 +412,7 @@ login_begin(struct session *s, struct span mechanism, struct span initial,
 	buf_addc(&tail, '\0');
 	buf_adds(&tail, net_text(&s->local, local));
 	buf_addc(&tail, '\0');
+	conn_add_bindings(s->conn, &tail);
 	buf_add_span(&tail, initial);
 	if (tail.n > 16384) {
 		buf_clear(&tail);
@@ -467,11 +469,15 @@ const char *
 login_mechanisms(const struct session *s)
 {
 	static char list[256];
+	const struct mechanism *m;
 	size_t n = 0;
 
-	for (const char *p = s->cfg->auth_mechanisms;
-	    *p != '\0' && n < sizeof(list) - 1; p++)
-		list[n++] = (char)toupper((unsigned char)*p);
-	list[n] = '\0';
+	*list = '\0';
+	for (size_t i = 0; (m = mechanism_at(i)) != NULL; i++)
+		if (((m->flags & MECHANISM_BINDING) == 0 ||
+		    conn_is_tls(s->conn)) && mechanism_listed(
+		    s->cfg->auth_mechanisms, span_of(m->name)))
+			n += (size_t)snprintf(list + n, sizeof(list) - n,
+			    "%s%s", n > 0 ? " " : "", m->name);
 	return list;
 }

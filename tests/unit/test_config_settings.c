@@ -41,9 +41,10 @@ ignored(void **state)
 	    "dovecot_storage_version = 2.4.1\nprotocols = imap pop3\n",
 	    "3 ignored: protocols: pop3 is ignored: Loft serves IMAP only; let "
 	    "another server go on with this protocol\n");
-	check_said("auth_mechanisms = PLAIN scram-sha-256\n",
-	    "1 ignored: auth_mechanisms: scram-sha-256 is ignored: Loft offers "
-	    "plain and login so far\n");
+	check_said("auth_mechanisms = PLAIN scram-sha-256 ntlm\n",
+	    "1 ignored: auth_mechanisms: ntlm is ignored: Loft has PLAIN, "
+	    "LOGIN, CRAM-MD5, SCRAM-SHA-1, SCRAM-SHA-256, SCRAM-SHA-1-PLUS, "
+	    "SCRAM-SHA-256-PLUS\n");
 	check_said("mail_location = maildir:~/M:INDEX=MEMORY\n",
 	    "1 ignored: mail location: INDEX=MEMORY is ignored: Loft keeps its "
 	    "own state in a folder loft/ of the Maildir, or in VOLATILEDIR or "
@@ -112,9 +113,12 @@ fatal_settings(void **state)
 	    "3 fatal: last_valid_uid is below first_valid_uid: nobody could "
 	    "log in\n");
 	check_said("auth_mechanisms = gssapi\n",
-	    "1 ignored: auth_mechanisms: gssapi is ignored: Loft offers plain "
-	    "and login so far\n1 fatal: auth_mechanisms: none of them is "
-	    "offered, so that nobody could log in; Loft has plain and login\n");
+	    "1 ignored: auth_mechanisms: gssapi is ignored: Loft has PLAIN, "
+	    "LOGIN, CRAM-MD5, SCRAM-SHA-1, SCRAM-SHA-256, SCRAM-SHA-1-PLUS, "
+	    "SCRAM-SHA-256-PLUS\n1 fatal: auth_mechanisms: none of them is "
+	    "offered, so that nobody could log in; Loft has PLAIN, LOGIN, "
+	    "CRAM-MD5, SCRAM-SHA-1, SCRAM-SHA-256, SCRAM-SHA-1-PLUS, "
+	    "SCRAM-SHA-256-PLUS\n");
 	check_said("service imap-login {\ninet_listener imap {\nhaproxy = maybe\n"
 	    "}\n}\nlogin_trusted_networks = ::1/129 ::1\n", "3 fatal: haproxy "
 	    "= maybe: the value must be yes or no\n6 fatal: "
