@@ -5,7 +5,9 @@
 #include "daemon/ctl_account.h"
 #include "daemon/ctl_ask.h"
 #include "daemon/ctl_pw.h"
+#include "daemon/spawn.h"
 
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +39,9 @@ usage(void)
 	    "  reload                 read the configuration again\n"
 	    "  stop [now]             end orderly, or at once\n"
 	    "  log reopen             write to a new log file\n"
+	    "  adopt --dry-run [CONF [USER ...]]\n"
+	    "                         what taking over from Dovecot would "
+	    "mean; changes nothing\n"
 	    "  auth test USER [PASS]  would this login succeed?\n"
 	    "  -f flow|tab|table|json  how who, sessions, ghosts and policy "
 	    "answer\n"
@@ -87,6 +92,28 @@ print_config(const char *path, int argc, char **argv)
 	buf_clear(&text);
 	config_free(&cfg);
 	return 0;
+}
+
+/* A worker program does it: it knows mail. */
+static int
+adopt(int argc, char **argv)
+{
+	const char *worker = spawn_worker_path();
+	char *usual[] = { (char *)(uintptr_t)"loft-worker",
+		(char *)(uintptr_t)"--adopt",
+		(char *)(uintptr_t)LOFT_SYSCONFDIR "/dovecot/dovecot.conf",
+		NULL };
+
+	if (argc < 2 || strcmp(argv[1], "--dry-run") != 0) {
+		fprintf(stderr, "loftctl: loftd adopts by being started; adopt "
+		    "--dry-run says what that would mean\n");
+		return CTL_USAGE;
+	}
+	argv[0] = usual[0];
+	argv[1] = usual[1];
+	execv(worker, argc == 2 ? usual : argv);
+	fprintf(stderr, "loftctl: cannot execute %s\n", worker);
+	return CTL_TEMPFAIL;
 }
 
 /* What the master does by itself. */
@@ -170,6 +197,8 @@ main(int argc, char **argv)
 		return usage();
 	if (strcmp(argv[0], "config") == 0)
 		return print_config(config_path, argc, argv);
+	if (strcmp(argv[0], "adopt") == 0)
+		return adopt(argc, argv);
 	if (strcmp(argv[0], "pw") == 0)
 		return (c = ctl_pw(argc, argv)) < 0 ? usage() : c;
 	return ask_master(argc, argv, config_path, socket_path);

@@ -1,4 +1,5 @@
 /* loft-worker: which way does the connection come? */
+#include "worker/adopt.h"
 #include "worker/pool.h"
 #include "worker/relay.h"
 
@@ -16,6 +17,7 @@ main(int argc, char **argv)
 		{ "-i", inetd_main },
 		{ "-P", tunnel_main },
 		{ "--session", relay_main },
+		{ "--adopt", adopt_main },
 	};
 
 	for (size_t i = 0; argc > 1 && i < sizeof(modes) / sizeof(*modes); i++)
