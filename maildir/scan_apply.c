@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/killpoint.h"
 #include "maildir/account.h"
 #include "maildir/folder.h"
@@ -115,6 +116,7 @@ append_added(struct db_txn *t, struct scan *s, uint64_t modseq, size_t at,
 			.flags = m->flags | (m->in_new ? RECORD_NEW : 0),
 			.keywords = m->keywords, .modseq = modseq,
 			.size = m->size, .wire_size = m->wire_size,
+			.save_date = s->first ? 0 : clock_s(),
 			.base = m->base, .extra = m->extra };
 	}
 	if ((e = index_append(t, &s->r, rec, n)) != ERR_OK)

@@ -1,6 +1,7 @@
 /* The tests behind SEARCH keys. */
 #include "worker/search_test.h"
 
+#include "common/clock.h"
 #include "common/date.h"
 #include "maildir/message.h"
 #include "maildir/structure.h"
@@ -149,6 +150,65 @@ static bool
 test_since(struct search_message *m, const struct search_node *n)
 {
 	return date_day_local(m->info->internal_date) >= n->day;
+}
+
+/* RFC 5032 3: within the last so many seconds. */
+static bool
+is_within(int64_t t, uint64_t seconds)
+{
+	if (seconds > UINT32_MAX)
+		seconds = UINT32_MAX;
+	return t > (int64_t)clock_s() - (int64_t)seconds;
+}
+
+static bool
+test_older(struct search_message *m, const struct search_node *n)
+{
+	return !is_within(m->info->internal_date, n->number);
+}
+
+static bool
+test_younger(struct search_message *m, const struct search_node *n)
+{
+	return is_within(m->info->internal_date, n->number);
+}
+
+/* Where it is not known when a message came: its date (RFC 8514 4.3). */
+static int64_t
+saved(const struct search_message *m)
+{
+	return m->info->save_date != 0 ? m->info->save_date :
+	    m->info->internal_date;
+}
+
+static bool
+test_savedbefore(struct search_message *m, const struct search_node *n)
+{
+	return date_day_local(saved(m)) < n->day;
+}
+
+static bool
+test_savedon(struct search_message *m, const struct search_node *n)
+{
+	return date_day_local(saved(m)) == n->day;
+}
+
+static bool
+test_savedsince(struct search_message *m, const struct search_node *n)
+{
+	return date_day_local(saved(m)) >= n->day;
+}
+
+static bool
+test_savedolder(struct search_message *m, const struct search_node *n)
+{
+	return !is_within(saved(m), n->number);
+}
+
+static bool
+test_savedyounger(struct search_message *m, const struct search_node *n)
+{
+	return is_within(saved(m), n->number);
 }
 
 /* RFC822.SIZE against a number: -1, 0, 1; false: not known. */
