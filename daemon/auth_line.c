@@ -2,45 +2,19 @@
 #include "daemon/auth_line.h"
 
 #include "common/base64.h"
+#include "common/tabtext.h"
 
 #include <stddef.h>
 #include <string.h>
-
-static const char plain[] = "\001\000\t\n\r", escaped[] = "10tnr";
-
-void
-auth_line_escape(struct span value, struct buf *out)
-{
-	for (size_t i = 0; i < value.n; i++) {
-		const char *at = memchr(plain, value.p[i], sizeof(plain) - 1);
-
-		if (at != NULL)
-			buf_addc(out, '\001');
-		buf_addc(out, at != NULL ? escaped[at - plain] : value.p[i]);
-	}
-}
 
 /* NULL: it has a NUL, which no text has, or an escape that is none. */
 static const char *
 unescape(struct span value, struct arena *a)
 {
-	char *text = arena_alloc(a, value.n + 1);
-	size_t n = 0;
+	struct span text;
 
-	for (size_t i = 0; i < value.n; i++) {
-		const char *at;
-
-		if (value.p[i] != '\001') {
-			text[n++] = value.p[i];
-			continue;
-		}
-		if (++i == value.n || (at = strchr(escaped, value.p[i])) ==
-		    NULL || *at == '\0')
-			return NULL;
-		text[n++] = plain[at - escaped];
-	}
-	text[n] = '\0';
-	return memchr(text, '\0', n) == NULL ? text : NULL;
+	return tabtext_unescape(value, a, &text) == ERR_OK &&
+	    memchr(text.p, '\0', text.n) == NULL ? arena_cstr(a, text) : NULL;
 }
 
 static enum err

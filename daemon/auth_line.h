@@ -6,7 +6,7 @@
  *   AUTH id mechanism name[=value]... [resp=base64]
  *   CONT id base64                 CANCEL id
  *
- * In values "\001" and one of "01tnr" stand for "\001", NUL, TAB, LF, CR.
+ * Values are escaped (common/tabtext.h).
  */
 #ifndef DAEMON_AUTH_LINE_H
 #define DAEMON_AUTH_LINE_H
@@ -15,7 +15,6 @@
 #include <stdint.h>
 
 #include "common/arena.h"
-#include "common/buf.h"
 #include "common/err.h"
 #include "common/span.h"
 
@@ -39,8 +38,5 @@ struct auth_line {
  */
 enum err auth_line_read(struct span line, struct arena *a,
     struct auth_line *out);
-
-/* Appends a value as it stands in a line. */
-void auth_line_escape(struct span value, struct buf *out);
 
 #endif

@@ -6,6 +6,7 @@
 #include "common/digest.h"
 #include "common/log.h"
 #include "common/mechanism.h"
+#include "common/tabtext.h"
 #include "daemon/auth.h"
 #include "daemon/auth_line.h"
 
@@ -151,7 +152,7 @@ static void
 add_user(const struct attempt *t, struct buf *b)
 {
 	buf_adds(b, "\tuser=");
-	auth_line_escape(span_of(t->user != NULL ? t->user : t->tried), b);
+	tabtext_escape(span_of(t->user != NULL ? t->user : t->tried), b);
 }
 
 void

@@ -1,6 +1,8 @@
 /* Lines on the auth socket, from whoever may connect to it. */
 #include "daemon/auth_line.h"
 
+#include "common/tabtext.h"
+
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,7 +34,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 			abort();
 	}
 	/* What is escaped ends no field and no line. */
-	auth_line_escape(line, &b);
+	tabtext_escape(line, &b);
 	if (b.n > 2 * n || (b.n > 0 && (memchr(b.p, '\t', b.n) != NULL ||
 	    memchr(b.p, '\n', b.n) != NULL)))
 		abort();

@@ -1,6 +1,8 @@
 /* Lines that MTAs send to the auth socket. */
 #include "daemon/auth_line.h"
 
+#include "common/tabtext.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -96,7 +98,7 @@ values_are_escaped(void **state)
 	struct buf b = { 0 };
 
 	(void)state;
-	auth_line_escape(SPAN("a\tb\nc\rd\001e\0f"), &b);
+	tabtext_escape(SPAN("a\tb\nc\rd\001e\0f"), &b);
 	assert_string_equal(buf_cstr(&b),
 	    "a\001tb\001nc\001rd\0011e\0010f");
 	buf_clear(&b);
