@@ -12,13 +12,12 @@
 #include "maildir/folder.h"
 #include "maildir/quota.h"
 #include "worker/commands.h"
+#include "worker/line_ends.h"
 #include "worker/mailbox.h"
 #include "worker/quota_user.h"
 #include "worker/rights.h"
 #include "worker/status.h"
 #include "worker/target.h"
-
-#include <string.h>
 
 enum { BLOCK = 16384 };
 
@@ -105,55 +104,18 @@ find_keywords(struct folder *f, const struct flag_list *l, uint64_t *bits)
 	return e == ERR_NOTFOUND || e == ERR_SYNTAX ? ERR_OK : e;
 }
 
-/*
- * Line ends are stored as LF, the way Maildirs have them. After another CR a
- * CRLF stays as it is, so that what is fetched is what came.
- */
-struct line_ends {
-	bool held;	/* a CR that may belong to a CRLF */
-	bool after_cr;	/* the byte written last was a CR */
-};
-
 static enum err
 write_piece(struct deliver *d, struct line_ends *le, struct span piece)
 {
 	char out[BLOCK];
-	size_t n = 0;
-	enum err e;
+	enum err e = ERR_OK;
 
-	while (piece.n > 0) {
-		const char *cr;
-		size_t run;
+	while (piece.n > 0 && e == ERR_OK) {
+		size_t n = line_ends_convert(le, &piece, out, sizeof(out));
 
-		if (n + 2 > sizeof(out) / 2) {
-			if ((e = deliver_write(d, out, n)) != ERR_OK)
-				return e;
-			n = 0;
-		}
-		if (le->held) {
-			/* Dropped only before LF, and not after another CR. */
-			if (piece.p[0] != '\n' || le->after_cr) {
-				out[n++] = '\r';
-				le->after_cr = true;
-			}
-			le->held = false;
-		}
-		if (piece.p[0] == '\r') {
-			le->held = true;
-			piece.p++, piece.n--;
-			continue;
-		}
-		cr = memchr(piece.p, '\r', piece.n);
-		run = cr == NULL ? piece.n : (size_t)(cr - piece.p);
-		if (run > sizeof(out) / 2)
-			run = sizeof(out) / 2;
-		memcpy(out + n, piece.p, run);
-		n += run;
-		le->after_cr = false;
-		piece.p += run;
-		piece.n -= run;
+		e = deliver_write(d, out, n);
 	}
-	return n > 0 ? deliver_write(d, out, n) : ERR_OK;
+	return e;
 }
 
 /*
@@ -174,7 +136,7 @@ receive(struct session *s, struct deliver *d)
 			failed = write_piece(d, &le, piece);
 	if (e != ERR_OK)
 		return e;
-	if (failed == ERR_OK && le.held)
+	if (failed == ERR_OK && line_ends_finish(&le))
 		failed = deliver_write(d, "\r", 1);
 	return failed;
 }

@@ -7,16 +7,9 @@
 #include "worker/mailbox.h"
 #include "worker/policy.h"
 #include "worker/resp.h"
-#include "worker/rights.h"
+#include "worker/select.h"
 #include "worker/status.h"
 #include "worker/target.h"
-#include "worker/wake.h"
-
-/* Without any of these a mailbox is read-only (RFC 4314 5.2). */
-enum {
-	CHANGES = ACL_SEEN | ACL_WRITE | ACL_DELETED | ACL_EXPUNGE |
-	    ACL_INSERT
-};
 
 /* What SELECT reports (RFC 3501 6.3.1), in the order of its example. */
 static void
@@ -42,7 +35,6 @@ select_mailbox(struct session *s, struct cursor *in, bool read_only)
 {
 	struct folder_snapshot snap = { 0 };
 	struct target t;
-	struct folder *f = NULL;
 	enum err e, bad;
 
 	if ((e = mailbox_argument(s, in, &t, &bad)) != ERR_OK ||
@@ -55,26 +47,12 @@ select_mailbox(struct session *s, struct cursor *in, bool read_only)
 	}
 	if (bad != ERR_OK)
 		return bad;
-	if ((e = target_enter(s, &t, ACL_READ)) == ERR_OK)
-		e = folder_select(t.account, t.storage, read_only ||
-		    (t.rights & CHANGES) == 0, &f, &snap);
-	if (e == ERR_NOTFOUND)
+	if ((e = select_target(s, &t, read_only, &snap)) == ERR_NOTFOUND)
 		return mailbox_missing(s, &t, NULL);
 	if (e != ERR_OK)
 		return e;
-	view_set(&s->view, snap.uids, snap.n);
-	s->view.uidnext = snap.uidnext;
-	view_add_recent(&s->view, snap.recent_from, snap.uidnext);
-	s->view.told = s->view.expunged_told = snap.modseq;
-	s->folder = f;
-	s->folder_ns = t.ns;
-	s->folder_owner = arena_cstr(&f->arena, t.owner);
-	s->folder_rights = t.rights;
-	rights_apply(f, t.rights);
-	s->state = ST_SELECTED;
-	wake_select(s);
 	write_mailbox(s, &snap);
-	status_set(s, f->read_only ? "READ-ONLY" : "READ-WRITE", NULL);
+	status_set(s, s->folder->read_only ? "READ-ONLY" : "READ-WRITE", NULL);
 	return ERR_OK;
 }
 
