@@ -4,6 +4,7 @@
 #include "common/log.h"
 #include "daemon/ctl_account.h"
 #include "daemon/ctl_ask.h"
+#include "daemon/ctl_mail.h"
 #include "daemon/ctl_pw.h"
 #include "daemon/spawn.h"
 
@@ -19,10 +20,13 @@
 
 enum { WORDS_MAX = 8 };
 
+static const char *format;	/* -f before the verb, as doveadm has it */
+
 static int
 usage(void)
 {
-	fprintf(stderr, "usage: loftctl [-c FILE] [-s SOCKET] COMMAND\n"
+	fprintf(stderr, "usage: loftctl [-c FILE] [-s SOCKET] [-f FORMAT] "
+	    "COMMAND\n"
 	    "  status                 what runs, and what confines it\n"
 	    "  who [USER]             who is logged in\n"
 	    "  sessions [-u USER]     what each session has open, and how far "
@@ -50,7 +54,9 @@ usage(void)
 	    "                         -P: passwords and keys, too)\n"
 	    "  pw [-l] [-s SCHEME] [-p PASS] [-u USER] [-r ROUNDS] [-V] "
 	    "[-t HASH]\n"
-	    "                         a password as passwd-files store it\n");
+	    "                         a password as passwd-files store it\n"
+	    "and of doveadm, where -f pager is possible, too:\n");
+	ctl_mail_usage();
 	return CTL_USAGE;
 }
 
@@ -167,6 +173,9 @@ ask_master(int argc, char **argv, const char *config_path,
 		socket_path = path;
 	}
 	ctl_use(socket_path);
+	ctl_set_config_path(config_path);
+	if (ctl_mail_is(argc, argv))
+		return ctl_mail(argc, argv, format);
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(*verbs); i++)
 		if (strcmp(argv[0], verbs[i].name) == 0) {
 			code = verbs[i].run(argc, argv);
@@ -183,12 +192,15 @@ main(int argc, char **argv)
 	int c;
 
 	log_open(STDERR_FILENO, false, NULL);
-	while ((c = getopt(argc, argv, "+c:s:")) != -1) {
+	ctl_set_name(argv[0]);
+	while ((c = getopt(argc, argv, "+c:s:f:Dv")) != -1) {
 		if (c == 'c')
 			config_path = optarg;
 		else if (c == 's')
 			socket_path = optarg;
-		else
+		else if (c == 'f')
+			format = optarg;
+		else if (c == '?')
 			return usage();
 	}
 	argc -= optind;

@@ -137,6 +137,12 @@ enum err folder_look(struct folder *f, uint64_t told, uint64_t expunged_told,
     uint32_t known_uidnext, struct arena *a, struct folder_changes *out);
 
 /*
+ * Lists all of the folder and takes over what is there, whether there is evidence that
+ * something changed or not. Errors: as folder_select.
+ */
+enum err folder_resync(struct folder *f);
+
+/*
  * The client has been told of all expunges up to modseq. Written to the shared
  * cursor only while the folder has ghosts, at most once a second.
  */
@@ -181,6 +187,13 @@ enum err folder_read(struct folder *f, const uint32_t *uids, size_t n,
  * program renamed it. Errors: ERR_GONE; ERR_PERM; ERR_IO.
  */
 enum err folder_open_message(struct folder *f, uint32_t uid, int *fd_out);
+
+/*
+ * The base name of a message's file (without its flags), which is what Dovecot has as
+ * its GUID; in `a`. Errors: ERR_GONE.
+ */
+enum err folder_message_name(struct folder *f, uint32_t uid, struct arena *a,
+    struct span *name_out);
 
 /*
  * Remembers facts learned from a message. Collected and committed in slices;

@@ -307,6 +307,14 @@ folder_look(struct folder *f, uint64_t told, uint64_t expunged_told,
 	return e;
 }
 
+enum err
+folder_resync(struct folder *f)
+{
+	enum err e = scan_folder(f, SCAN_ALL, false);
+
+	return e == ERR_GONE ? ERR_NOTFOUND : e;
+}
+
 void
 folder_told(struct folder *f, uint64_t expunged_told)
 {

@@ -165,3 +165,16 @@ path_find_again(struct folder *f, uint32_t uid, struct arena *a,
 		return e;
 	return path_of_uid(f, uid, a, out, rec_out, ghost_out);
 }
+
+enum err
+folder_message_name(struct folder *f, uint32_t uid, struct arena *a,
+    struct span *name_out)
+{
+	struct record rec = { 0 };
+	struct file_path path;
+	bool ghost;
+	enum err e = path_of_uid(f, uid, a, &path, &rec, &ghost);
+
+	*name_out = rec.base;
+	return e;
+}

@@ -125,22 +125,23 @@ answer(struct admin *a, int fd, int code)
 }
 
 static void
-log_change(const struct admin *a, const struct row *row, uint32_t uid,
-    int code)
+log_change(const struct admin *a, const struct row *row, int code)
 {
 	struct buf b = { 0 };
 
 	for (size_t i = 0; i < a->n; i++)
 		buf_addf(&b, " %s", log_text(a->arg[i]));
-	log_info("uid %u, user %s: %s%s: %s", uid, a->account->user, row->word,
-	    b.n > 0 ? buf_cstr(&b) : "", code == ADMIN_OK ? "done" : "refused");
+	log_info("uid %u, user %s: %s%s: %s", a->uid, a->account->user,
+	    row->word, b.n > 0 ? buf_cstr(&b) : "",
+	    code == ADMIN_OK ? "done" : "refused");
 	buf_clear(&b);
 }
 
 void
 admin_run(const struct config *cfg, struct ipc_message *m, int notify_fd)
 {
-	struct admin a = { .cfg = cfg, .fd = m->fd[1] };
+	struct admin a = { .cfg = cfg, .fd = m->fd[1],
+		.uid = m->body.request.which };
 	const struct row *row = find(&a, m->tail);
 	int code;
 
@@ -149,14 +150,19 @@ admin_run(const struct config *cfg, struct ipc_message *m, int notify_fd)
 		    "or too many words");
 	else
 		code = take_account(&a, m->fd[0], notify_fd);
-	if (code == ADMIN_OK) {
+	if (code == ADMIN_OK && row->run == mail_run) {
+		answer(&a, a.fd, ADMIN_OK);
+		row->run(&a);
+	} else if (code == ADMIN_OK) {
 		code = row->run(&a);
 		if (row->changes)
-			log_change(&a, row, m->body.request.which, code);
+			log_change(&a, row, code);
 		account_close(&a.account);
 	}
-	answer(&a, m->fd[1], code);
-	close(m->fd[1]);
+	if (a.fd >= 0) {
+		answer(&a, a.fd, code);
+		close(a.fd);
+	}
 	buf_clear(&a.out);
 	arena_free(&a.arena);
 }

@@ -3,6 +3,7 @@
 #define WORKER_ADMIN_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "common/arena.h"
 #include "common/buf.h"
@@ -24,6 +25,7 @@ enum {
 struct admin {
 	const struct config *cfg;
 	struct account *account;
+	uint32_t uid;		/* who asks */
 	struct span arg[ADMIN_ARGS_MAX];
 	size_t n;
 	int fd;			/* where the answer goes */
