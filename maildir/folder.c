@@ -15,6 +15,7 @@
 #include "common/lock.h"
 #include "common/log.h"
 #include "maildir/account.h"
+#include "maildir/courier.h"
 #include "maildir/folder_keywords.h"
 #include "maildir/index.h"
 #include "maildir/mailbox_names.h"
@@ -335,7 +336,8 @@ attach(struct folder *f, struct span name, bool select)
 		    !scan_uidlist_is_current(f, &r))
 			how = SCAN_ALL;
 	} else if ((e == ERR_OK && !known) || e == ERR_NOTFOUND) {
-		e = make_record(f, name, &st, false);
+		if ((e = courier_take_keywords(f)) == ERR_OK)
+			e = make_record(f, name, &st, false);
 	}
 	arena_free(&a);
 	for (int attempt = 0; e == ERR_OK && how != SCAN_NONE; attempt++) {
