@@ -22,6 +22,7 @@
 #include "maildir/ghost.h"
 #include "maildir/presence.h"
 #include "maildir/scan.h"
+#include "maildir/vanished.h"
 
 struct remover {
 	struct db_txn *t;
@@ -81,7 +82,6 @@ remove_records(struct db_txn *t, struct folder *f, const uint32_t *uids,
 	struct arena a = { 0 };
 	struct folder_rec r;
 	struct remover m = { .t = t, .f = f, .r = &r, .removal = removal };
-	struct key k;
 	enum err e;
 
 	if ((e = rec_get(t, f->id, &a, &r)) != ERR_OK)
@@ -96,9 +96,7 @@ remove_records(struct db_txn *t, struct folder *f, const uint32_t *uids,
 	if ((e = index_update(t, &r, uids, n, remove_one, &m)) != ERR_OK ||
 	    (e = m.e) != ERR_OK)
 		goto out;
-	k = key_u32_u64(f->id, removal->modseq);
-	if ((e = db_put(t, T_VANISHED, key_span(&k),
-	    (struct span){ (const char *)uids, n * sizeof(*uids) })) != ERR_OK)
+	if ((e = vanished_put(t, &r, removal->modseq, uids, n)) != ERR_OK)
 		goto out;
 	r.modseq = removal->modseq;
 	r.dead_lines += (uint32_t)n;

@@ -10,6 +10,7 @@
 #include "maildir/folder.h"
 #include "maildir/index.h"
 #include "maildir/scan_impl.h"
+#include "maildir/vanished.h"
 
 enum { SLICE = 100 * PAGE_RECORDS };	/* records added in one transaction */
 
@@ -84,15 +85,12 @@ apply_changes(struct db_txn *t, struct scan *s, uint64_t modseq)
 			return e;
 	}
 	if (s->n_gone > 0) {
-		struct key k = key_u32_u64(s->r.id, modseq);
-
 		index_sort_uids(s->gone, s->n_gone);
 		e = index_update(t, &s->r, s->gone, s->n_gone, apply_gone, &a);
 		if (e != ERR_OK || (e = a.e) != ERR_OK)
 			return e;
 		s->r.dead_lines += (uint32_t)s->n_gone;
-		e = db_put(t, T_VANISHED, key_span(&k), (struct span){
-		    (const char *)s->gone, s->n_gone * sizeof(*s->gone) });
+		e = vanished_put(t, &s->r, modseq, s->gone, s->n_gone);
 		if (e != ERR_OK)
 			return e;
 	}

@@ -18,6 +18,7 @@
 #include "maildir/presence.h"
 #include "maildir/renamed.h"
 #include "maildir/state.h"
+#include "maildir/vanished.h"
 #include "tests/unit/account_fixture.h"
 
 enum { OTHER = 1000000, MAX_AGE_MS = 60000 };
@@ -156,6 +157,49 @@ a_ghost_is_readable_until_it_is_too_old(void **state)
 	assert_int_equal(count_files(f), 0);
 	another(x, f->id, false);
 	folder_close(&f);
+}
+
+/* Writes n more records and tells how many there are. */
+static size_t
+vanish(struct fixture *x, uint32_t folder_id, uint64_t *modseq, size_t n,
+    uint64_t *since_out)
+{
+	struct arena a = { 0 };
+	struct folder_rec r;
+	struct db_txn *t;
+	uint32_t uid = 1;
+	size_t count;
+
+	assert_int_equal(account_write(x->acc, &t), ERR_OK);
+	assert_int_equal(rec_get(t, folder_id, &a, &r), ERR_OK);
+	for (size_t i = 0; i < n; i++)
+		assert_int_equal(vanished_put(t, &r, ++*modseq, &uid, 1),
+		    ERR_OK);
+	assert_int_equal(rec_put(t, &r), ERR_OK);
+	*since_out = r.vanished_since;
+	assert_int_equal(db_count(t, T_VANISHED, &count), ERR_OK);
+	assert_int_equal(db_commit(&t), ERR_OK);
+	arena_free(&a);
+	return count;
+}
+
+static void
+of_what_vanished_the_latest_are_kept_and_what_is_to_be_told(void **state)
+{
+	struct fixture *x = *state;
+	struct folder *f = select_with_message(x, "INBOX");
+	uint64_t modseq = 0, since;
+	uint32_t id = f->id;
+
+	another(x, id, true);
+	assert_int_equal(vanish(x, id, &modseq, VANISHED_MAX + 3 *
+	    VANISHED_TRIM, &since), VANISHED_MAX + 3 * VANISHED_TRIM);
+	folder_close(&f);
+	/* Nobody is there any more who would have to be told. */
+	another(x, id, false);
+	assert_int_equal(vanish(x, id, &modseq, 3 * VANISHED_TRIM, &since),
+	    VANISHED_MAX);
+	assert_int_equal(since, modseq - VANISHED_MAX);
 }
 
 static void
@@ -328,6 +372,9 @@ main(void)
 		    tear_down),
 		cmocka_unit_test_setup_teardown(
 		    a_ghost_is_readable_until_it_is_too_old, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		    of_what_vanished_the_latest_are_kept_and_what_is_to_be_told,
+		    set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 		    old_names_are_forgotten_after_thirty_days, set_up,
 		    tear_down),
