@@ -154,6 +154,17 @@ wipe(const char *secret)
 		secret_wipe((char *)(uintptr_t)secret, strlen(secret));
 }
 
+bool
+config_serves(const struct config *cfg, const char *protocol)
+{
+	struct span words = span_of(cfg->protocols);
+
+	while (words.n > 0)
+		if (span_eq(span_cut(&words, ' '), span_of(protocol)))
+			return true;
+	return false;
+}
+
 void
 config_free(struct config **cfg)
 {

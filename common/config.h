@@ -21,6 +21,9 @@ enum config_confinement {
 enum config_acl { ACL_NO, ACL_VFILE };
 /* Of IMAP: clients may ask for their quota. */
 enum config_quota { QUOTA_NO, QUOTA_YES, QUOTA_IMAP };
+enum config_delivered_to {
+	DELIVERED_NONE, DELIVERED_FINAL, DELIVERED_ORIGINAL
+};
 enum config_auto { AUTO_NO, AUTO_CREATE, AUTO_SUBSCRIBE };
 enum multi_delete { DELETE_REFUSE, DELETE_GHOST, DELETE_DISCONNECT };
 enum multi_rename { RENAME_REFUSE, RENAME_DISCONNECT, RENAME_FOLLOW };
@@ -119,7 +122,7 @@ struct config_host {
 	struct config_pem pem[PEM_COUNT];
 };
 
-/* A unix socket for MTAs to ask passwords on. */
+/* A unix socket for MTAs: to ask passwords on, or to deliver through. */
 struct config_socket {
 	struct config_socket *next;
 	const char *path;	/* absolute, or in base_dir */
@@ -150,6 +153,9 @@ struct config {
 	struct config_listener *listeners;
 	struct config_socket *auth_sockets;
 	struct quota_setting *quota;	/* common/quota_rules.h */
+	/* Of LMTP; none unless `protocols` names it. */
+	struct config_listener *lmtp_listeners;
+	struct config_socket *lmtp_sockets;
 	struct arena arena;
 	const char *path;		/* of the main file */
 	struct config_host *hosts;
@@ -184,6 +190,9 @@ enum err config_load(const char *path, struct config **cfg_out,
 enum err config_parse(struct span text, const char *path,
     struct config **cfg_out, struct config_problem **problems_out);
 void config_free(struct config **cfg);
+
+/* Whether `protocols` names it: "imap", "lmtp". */
+bool config_serves(const struct config *cfg, const char *protocol);
 
 /*
  * The effective configuration in the same syntax; reading it again gives the

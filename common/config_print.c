@@ -357,11 +357,8 @@ print_listener(struct printing *p, const struct config_listener *l)
 }
 
 static void
-print_auth_sockets(struct printing *p, const struct config_socket *s)
+print_sockets(struct printing *p, const struct config_socket *s)
 {
-	if (s == NULL)
-		return;
-	begin(p, "service", "auth");
 	for (; s != NULL; s = s->next) {
 		begin(p, "unix_listener", s->path);
 		indent(p);
@@ -370,7 +367,6 @@ print_auth_sockets(struct printing *p, const struct config_socket *s)
 		setting_if(p, "group", s->group);
 		end(p);
 	}
-	end(p);
 }
 
 static bool
@@ -396,7 +392,19 @@ print_services(struct printing *p, const struct config *cfg)
 	begin(p, "service", "imap");
 	print_service_rows(p, cfg, "imap");
 	end(p);
-	print_auth_sockets(p, cfg->auth_sockets);
+	if (cfg->auth_sockets != NULL) {
+		begin(p, "service", "auth");
+		print_sockets(p, cfg->auth_sockets);
+		end(p);
+	}
+	if (cfg->lmtp_listeners != NULL || cfg->lmtp_sockets != NULL) {
+		begin(p, "service", "lmtp");
+		for (const struct config_listener *l = cfg->lmtp_listeners;
+		    l != NULL; l = l->next)
+			print_listener(p, l);
+		print_sockets(p, cfg->lmtp_sockets);
+		end(p);
+	}
 }
 
 static bool

@@ -6,22 +6,21 @@
 #include <stdlib.h>
 
 static struct config_listener *
-find_listener(struct config *cfg, const char *name)
+find_listener(struct config_listener *l, const char *name)
 {
-	struct config_listener *l = cfg->listeners;
-
 	while (l != NULL && strcmp(l->name, name) != 0)
 		l = l->next;
 	return l;
 }
 
 static struct config_listener *
-add_listener(struct cfg_state *st, const char *name, unsigned port, bool ssl)
+add_listener(struct cfg_state *st, struct config_listener **list,
+    const char *name, unsigned port, bool ssl)
 {
 	struct config_listener *l = arena_alloc(st->arena, sizeof *l), **end;
 
 	*l = (struct config_listener){ .name = name, .port = port, .ssl = ssl };
-	for (end = &st->cfg->listeners; *end != NULL; end = &(*end)->next)
+	for (end = list; *end != NULL; end = &(*end)->next)
 		continue;
 	*end = l;
 	return l;
@@ -68,28 +67,29 @@ listener_setting(struct cfg_state *st, struct cfg_node *n,
 static void
 add_defaults(struct cfg_state *st)
 {
-	if (find_listener(st->cfg, "imap") == NULL)
-		add_listener(st, "imap", 143, false);
-	if (find_listener(st->cfg, "imaps") == NULL)
-		add_listener(st, "imaps", 993, true);
+	struct config_listener **list = &st->cfg->listeners;
+
+	if (find_listener(*list, "imap") == NULL)
+		add_listener(st, list, "imap", 143, false);
+	if (find_listener(*list, "imaps") == NULL)
+		add_listener(st, list, "imaps", 993, true);
 }
 
 static void
-apply_listener(struct cfg_state *st, struct cfg_node *section)
+apply_listener(struct cfg_state *st, struct config_listener **list,
+    struct cfg_node *section)
 {
-	struct config_listener *l;
+	struct config_listener *l = find_listener(*list, section->raw);
 
-	add_defaults(st);
-	l = find_listener(st->cfg, section->raw);
 	if (l == NULL)
-		l = add_listener(st, section->raw, 0, false);
+		l = add_listener(st, list, section->raw, 0, false);
 	for (struct cfg_node *n = section->first; n != NULL; n = n->next)
 		listener_setting(st, n, l);
 }
 
-/* ---- service auth ---- */
+/* ---- unix sockets of service auth and service lmtp ---- */
 
-enum { AUTH_SOCKETS_MAX = 4 };
+enum { SOCKETS_MAX = 4 };
 
 static void
 socket_setting(struct cfg_state *st, struct cfg_node *n,
@@ -133,35 +133,66 @@ is_inner(const char *name)
 	    (n > 6 && strcmp(name + n - 6, "-login") == 0);
 }
 
-static void
-apply_auth_socket(struct cfg_state *st, struct cfg_node *section)
+static struct config_socket *
+add_socket(struct cfg_state *st, struct config_socket **list, const char *path,
+    unsigned mode)
 {
 	struct config_socket *s = arena_alloc(st->arena, sizeof *s), **end;
+
+	*s = (struct config_socket){ .path = path, .mode = mode, .user = "",
+		.group = "" };
+	for (end = list; *end != NULL; end = &(*end)->next)
+		continue;
+	*end = s;
+	return s;
+}
+
+/* A second block of the same path says more of it. */
+static void
+apply_socket(struct cfg_state *st, struct config_socket **list, unsigned mode,
+    struct cfg_node *section)
+{
+	struct config_socket *s = *list;
 	size_t n = 0;
 
-	if (is_inner(section->raw)) {
-		cfg_ignore(st, section, SCOPE_SERVICE);
+	for (; s != NULL && strcmp(s->path, section->raw) != 0; s = s->next)
+		n++;
+	if (s == NULL && n == SOCKETS_MAX) {
+		cfg_problem(st, section, CFG_FATAL, "service %s: at most %d "
+		    "unix_listeners", section->parent->raw, SOCKETS_MAX);
 		return;
 	}
-	*s = (struct config_socket){ .path = section->raw, .mode = 0600,
-		.user = "", .group = "" };
+	if (s == NULL)
+		s = add_socket(st, list, section->raw, mode);
 	for (struct cfg_node *c = section->first; c != NULL; c = c->next)
 		socket_setting(st, c, s);
-	for (end = &st->cfg->auth_sockets; *end != NULL; end = &(*end)->next)
-		n++;
-	if (n == AUTH_SOCKETS_MAX)
-		cfg_problem(st, section, CFG_FATAL, "service auth: at most %d "
-		    "unix_listeners", AUTH_SOCKETS_MAX);
-	else if (s->mode != 0)
-		*end = s;
 }
 
 static void
 apply_auth(struct cfg_state *st, struct cfg_node *section)
 {
 	for (struct cfg_node *n = section->first; n != NULL; n = n->next)
+		if (n->is_section && strcmp(n->key, "unix_listener") == 0 &&
+		    !is_inner(n->raw))
+			apply_socket(st, &st->cfg->auth_sockets, 0600, n);
+		else
+			cfg_ignore(st, n, SCOPE_SERVICE);
+}
+
+/* Dovecot's own, which is there without being named; who may write to it, may deliver. */
+static const char lmtp_socket[] = "lmtp";
+enum { LMTP_SOCKET_MODE = 0666 };
+
+static void
+apply_lmtp(struct cfg_state *st, struct cfg_node *section)
+{
+	for (struct cfg_node *n = section->first; n != NULL; n = n->next)
 		if (n->is_section && strcmp(n->key, "unix_listener") == 0)
-			apply_auth_socket(st, n);
+			apply_socket(st, &st->cfg->lmtp_sockets,
+			    strcmp(n->raw, lmtp_socket) == 0 ?
+			    LMTP_SOCKET_MODE : 0600, n);
+		else if (n->is_section && strcmp(n->key, "inet_listener") == 0)
+			apply_listener(st, &st->cfg->lmtp_listeners, n);
 		else
 			cfg_ignore(st, n, SCOPE_SERVICE);
 }
@@ -210,6 +241,12 @@ cfg_apply_service(struct cfg_state *st, struct cfg_node *section)
 		apply_auth(st, section);
 		return;
 	}
+	if (strcmp(section->raw, "lmtp") == 0) {
+		apply_lmtp(st, section);
+		return;
+	}
+	if (login)
+		add_defaults(st);
 	if (!is_imap(section->raw)) {
 		ignore_service(st, section);
 		return;
@@ -224,7 +261,7 @@ cfg_apply_service(struct cfg_state *st, struct cfg_node *section)
 		row = arena_printf(st->arena, "service/%s/%s", section->raw,
 		    key);
 		if (n->is_section && login && strcmp(key, "inet_listener") == 0)
-			apply_listener(st, n);
+			apply_listener(st, &st->cfg->listeners, n);
 		else if (!n->is_section &&
 		    cfg_option_find(row) < cfg_option_count)
 			apply_row(st, n, row);
@@ -245,12 +282,27 @@ check_networks(struct cfg_state *st, const char *name, const char *list)
 			    "or such as 192.0.2.0/24", name, log_text(w));
 }
 
-void
-cfg_finish_listeners(struct cfg_state *st)
+static void
+drop_switched_off(struct config_socket **at)
+{
+	while (*at != NULL)
+		if ((*at)->mode == 0)
+			*at = (*at)->next;
+		else
+			at = &(*at)->next;
+}
+
+/* Whether there is a way in. */
+static bool
+finish_imap(struct cfg_state *st)
 {
 	struct config_listener **at = &st->cfg->listeners;
 	bool open = false, proxied = false;
 
+	if (!config_serves(st->cfg, "imap")) {
+		*at = NULL;
+		return false;
+	}
 	add_defaults(st);
 	while (*at != NULL) {
 		struct config_listener *l = *at;
@@ -264,15 +316,66 @@ cfg_finish_listeners(struct cfg_state *st)
 		proxied = proxied || (l->port != 0 && l->haproxy);
 		at = &l->next;
 	}
-	check_networks(st, "login_trusted_networks",
-	    st->cfg->login_trusted_networks);
-	check_networks(st, "haproxy_trusted_networks",
-	    st->cfg->haproxy_trusted_networks);
 	if (proxied && *st->cfg->haproxy_trusted_networks == '\0')
 		cfg_problem(st, NULL, CFG_NOTE, "haproxy = yes, but "
 		    "haproxy_trusted_networks is empty: every connection to "
 		    "that listener will be cut");
-	if (!open)
+	return open;
+}
+
+/* What IMAP's listeners have and LMTP's have not. */
+static void
+check_lmtp(struct cfg_state *st, const struct config_listener *l)
+{
+	if (l->ssl)
+		cfg_problem(st, NULL, CFG_FATAL, "service lmtp: inet_listener "
+		    "%s: ssl = yes is not to be had; LMTP has STARTTLS",
+		    l->name);
+	if (l->haproxy)
+		cfg_problem(st, NULL, CFG_FATAL, "service lmtp: inet_listener "
+		    "%s: haproxy = yes is not to be had; PROXY headers are "
+		    "for IMAP only", l->name);
+}
+
+static bool
+finish_lmtp(struct cfg_state *st)
+{
+	struct config *cfg = st->cfg;
+	const struct config_socket *s;
+	bool open = false;
+
+	if (!config_serves(cfg, "lmtp")) {
+		cfg->lmtp_listeners = NULL;
+		cfg->lmtp_sockets = NULL;
+		return false;
+	}
+	for (s = cfg->lmtp_sockets; s != NULL &&
+	    strcmp(s->path, lmtp_socket) != 0; s = s->next)
+		continue;
+	if (s == NULL)
+		add_socket(st, &cfg->lmtp_sockets, lmtp_socket,
+		    LMTP_SOCKET_MODE);
+	drop_switched_off(&cfg->lmtp_sockets);
+	for (const struct config_listener *l = cfg->lmtp_listeners; l != NULL;
+	    l = l->next) {
+		open = open || l->port != 0;
+		check_lmtp(st, l);
+	}
+	return open || cfg->lmtp_sockets != NULL;
+}
+
+void
+cfg_finish_listeners(struct cfg_state *st)
+{
+	bool imap = finish_imap(st), lmtp = finish_lmtp(st);
+	bool open = imap || lmtp;
+
+	check_networks(st, "login_trusted_networks",
+	    st->cfg->login_trusted_networks);
+	check_networks(st, "haproxy_trusted_networks",
+	    st->cfg->haproxy_trusted_networks);
+	drop_switched_off(&st->cfg->auth_sockets);
+	if (!open && *st->cfg->protocols != '\0')
 		cfg_problem(st, NULL, CFG_NOTE, "all listeners are switched "
 		    "off (port = 0): only inetd and tunnel sessions are "
 		    "served");

@@ -30,21 +30,41 @@ set_row(struct cfg_state *st, struct cfg_node *n, size_t row, const char *value)
 
 /* ---- settings that are not simply stored ---- */
 
-/* "imap pop3 lmtp", or the block "protocols { imap = yes }". */
-static void
+/* What is served, as `protocols` is kept: bit n for the n-th, both for the last. */
+static const char *const served[] = { "", "imap", "lmtp", "imap lmtp" };
+enum { SERVES_IMAP = 1, SERVES_LMTP = 2 };
+
+/* A word of "imap pop3 lmtp", or of the block "protocols { imap = yes }". */
+static unsigned
 check_protocol(struct cfg_state *st, const struct cfg_node *at,
-    struct span word, bool *imap)
+    struct span word)
 {
 	const char *name = arena_cstr(st->arena, word);
 
 	if (span_ieq(word, SPAN("imap")) || span_ieq(word, SPAN("imaps")))
-		*imap = true;
-	else if (!span_ieq(word, SPAN("none")) &&
+		return SERVES_IMAP;
+	if (span_ieq(word, SPAN("lmtp")))
+		return SERVES_LMTP;
+	if (!span_ieq(word, SPAN("none")) &&
 	    cfg_first_time(st, "protocols", name))
 		cfg_problem(st, at, CFG_IGNORED, "protocols: %s is ignored: "
-		    "Loft serves IMAP only; let another server go on with this "
-		    "protocol",
+		    "Loft serves IMAP and LMTP only; let another server go on "
+		    "with this protocol",
 		    log_text(word));
+	return 0;
+}
+
+/* As the settings before left it; the default is no list to add to. */
+static unsigned
+served_so_far(const struct cfg_state *st)
+{
+	unsigned i = 0;
+
+	if (st->set_at[row_of(&st->cfg->protocols, st->cfg)] == NULL)
+		return 0;
+	while (strcmp(served[i], st->cfg->protocols) != 0)
+		i++;
+	return i;
 }
 
 static void
@@ -52,32 +72,34 @@ set_protocols(struct cfg_state *st, struct cfg_node *n)
 {
 	const char *value;
 	struct span rest, w;
-	bool imap = false, yes;
+	unsigned serves = 0, one;
+	bool yes;
 
 	if (!n->is_section) {
 		if ((value = cfg_value(st, n)) == NULL)
 			return;
 		rest = span_of(value);
 		while ((w = cfg_next_word(&rest)).p != NULL)
-			check_protocol(st, n, w, &imap);
+			serves |= check_protocol(st, n, w);
 	} else {
-		imap = *st->cfg->protocols != '\0' && st->set_at[row_of(
-		    &st->cfg->protocols, st->cfg)] != NULL;
+		serves = served_so_far(st);
 		for (struct cfg_node *c = n->first; c != NULL; c = c->next) {
 			if (c->is_section || (value = cfg_value(st, c)) == NULL)
 				continue;
-			if (!cfg_to_bool(value, &yes))
+			if (!cfg_to_bool(value, &yes)) {
 				cfg_problem(st, c, CFG_FATAL, "protocols: %s "
 				    "must be yes or "
 				    "no", log_text(span_of(c->key)));
-			else if (yes)
-				check_protocol(st, c, span_of(c->key), &imap);
-			else if (strcmp(c->key, "imap") == 0)
-				imap = false;
+				continue;
+			}
+			one = strcmp(c->key, "imap") == 0 ? SERVES_IMAP :
+			    strcmp(c->key, "lmtp") == 0 ? SERVES_LMTP : 0;
+			serves = yes ? serves | check_protocol(st, c,
+			    span_of(c->key)) : serves & ~one;
 		}
 	}
 	st->set_at[row_of(&st->cfg->protocols, st->cfg)] = n;
-	st->cfg->protocols = imap ? "imap" : "";
+	st->cfg->protocols = served[serves];
 }
 
 static void
@@ -323,6 +345,19 @@ is_our_protocol(const char *name)
 	return imap != not;
 }
 
+/* "protocol lmtp", "protocol lda": what delivery alone reads counts from there, too. */
+static void
+apply_delivery(struct cfg_state *st, struct cfg_node *protocol)
+{
+	if (cfg_word_index("lmtp|lda", protocol->raw) < 0)
+		return;
+	for (struct cfg_node *n = protocol->first; n != NULL; n = n->next)
+		if (!n->is_section && (strncmp(n->key, "lmtp_", 5) == 0 ||
+		    strncmp(n->key, "lda_", 4) == 0 || cfg_word_index(
+		    "hostname|recipient_delimiter", n->key) >= 0))
+			apply_setting(st, n);
+}
+
 /* "protocols { imap = yes }" is a setting in the form of a block. */
 static bool
 is_list(const struct cfg_node *n)
@@ -482,8 +517,8 @@ check_rest(struct cfg_state *st)
 
 	if (*cfg->protocols == '\0')
 		cfg_problem(st, st->set_at[row], CFG_FATAL, "protocols does "
-		    "not name imap, so that there is nothing for Loft to "
-		    "serve");
+		    "not name imap or lmtp, so that there is nothing for Loft "
+		    "to serve");
 	if (cfg->last_valid_uid != 0 && cfg->last_valid_uid <
 	    cfg->first_valid_uid)
 		cfg_problem(st, st->set_at[row_of(&cfg->last_valid_uid, cfg)],
@@ -505,9 +540,12 @@ cfg_apply(struct cfg_state *st)
 		/* What is in a protocol block counts more. */
 		for (struct cfg_node *n = st->root.first; n != NULL;
 		    n = n->next) {
-			if (n->is_section && strcmp(n->key, "protocol") == 0 &&
-			    is_our_protocol(n->raw))
+			if (!n->is_section || strcmp(n->key, "protocol") != 0)
+				continue;
+			if (is_our_protocol(n->raw))
 				apply_all(st, n->first, passes[i]);
+			if (passes[i] == PASS_SETTINGS)
+				apply_delivery(st, n);
 		}
 	}
 	check_mail(st);

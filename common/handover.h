@@ -16,7 +16,8 @@ enum {
 	FD_PEER = 6,		/* auth: to home; home: to auth */
 	FD_NOTIFY_DOOR = 6,	/* pool: the other end of notify's door */
 	FD_EMPTY = 7,		/* the empty directory */
-	FD_LISTEN = 8,		/* pool: listening sockets, from here on */
+	FD_MAIL_DOOR = 8,	/* auth's for workers that take mail; pool: its other end */
+	FD_LISTEN = 9,		/* pool: listening sockets, from here on */
 	FD_INFO_LOG = 100,	/* info_log_path, where that is set */
 };
 
@@ -24,6 +25,7 @@ enum {
 enum {
 	LISTEN_TLS = 1,		/* from the first byte (after a PROXY header) */
 	LISTEN_PROXIED = 2,	/* begins with a PROXY header */
+	LISTEN_LMTP = 4,	/* speaks LMTP, not IMAP */
 };
 
 /*

@@ -5,6 +5,7 @@
 #include "daemon/attempt.h"
 
 #include "common/digest.h"
+#include "common/fsutil.h"
 #include "common/log.h"
 #include "daemon/auth.h"
 
@@ -113,6 +114,7 @@ attempt_new(int fd)
 	/* The lower half finds the slot, the upper is never used twice. */
 	t->id = ++generation << 32 | i;
 	t->fd = fd;
+	t->mail_fd = -1;
 	return t;
 }
 
@@ -240,6 +242,7 @@ attempt_free(struct attempt *t)
 		auth_unwatch(t->fd);
 		close(t->fd);
 	}
+	fs_close(&t->mail_fd);
 	attempts[i] = NULL;
 	if (i < free_hint)
 		free_hint = i;

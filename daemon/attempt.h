@@ -79,13 +79,17 @@ struct attempt {
 	size_t n_opened;
 	bool aside;			/* serves no client: auth_sweep, auth_look_up */
 	size_t sweeps;			/* so many accounts are still to come */
+	bool takes_mail;		/* came through the mail door */
+	bool once;			/* a question of its own: gone when it is answered */
+	bool looks;			/* LOOK_UP: nothing is opened */
+	int mail_fd;			/* DELIVER: the message; -1 */
 	bool shares;			/* about the account of somebody else */
 	uint64_t session_id;		/* whose attempt asked */
 	struct span request;		/* what home is asked */
 	bool is_public;			/* which is nobody's */
 	const char *asker, *asker_groups;	/* for whom; in `arena` */
 	const char *folder;		/* this one is wanted, by its storage name; "" */
-	struct span words;		/* or a steward for this; p NULL */
+	struct span words;		/* or a worker that does this; p NULL */
 	struct counter *counter;	/* of user and address, NULL: not counted */
 };
 

@@ -32,7 +32,7 @@ enum {
 	ASKERS = 4,		/* each waits for the system as long as that takes */
 	HELPERS = HASHERS + ASKERS,
 	/* What an event is about that no attempt's id stands for. */
-	TAG_CONTROL = 1, TAG_DOOR, TAG_PEER, TAG_HELPER,
+	TAG_CONTROL = 1, TAG_DOOR, TAG_MAIL_DOOR, TAG_PEER, TAG_HELPER,
 };
 
 struct helper {
@@ -85,7 +85,7 @@ answer_failure(struct attempt *t)
 	    ERR_OK;
 	t->phase = PHASE_IDLE;
 	attempt_forget(t);
-	if (is_gone || t->shares)
+	if (is_gone || t->once)
 		attempt_free(t);
 }
 
@@ -431,6 +431,21 @@ begin(struct attempt *t, struct ipc_message *m)
 	auth_begin(t, initial);
 }
 
+/* Of who takes mail. False: it does not, or asks something else. */
+static bool
+hear_mail(struct attempt *t)
+{
+	if (!t->takes_mail || (message.kind != MSG_LOOK_UP &&
+	    message.kind != MSG_DELIVER))
+		return false;
+	if (message.kind == MSG_LOOK_UP)
+		auth_mail_look_up(t, &message);
+	else
+		auth_mail_deliver(t, &message);
+	ipc_close_fds(&message);
+	return true;
+}
+
 /* What a session wants of others' mailboxes. False: it is none, or wants nothing. */
 static bool
 hear_session(struct attempt *t)
@@ -480,7 +495,8 @@ hear_worker(struct attempt *t)
 		} else {
 			auth_answer(t, message.tail);
 		}
-	} else if (e != ERR_BUSY && (e != ERR_OK || !hear_session(t))) {
+	} else if (e != ERR_BUSY && (e != ERR_OK ||
+	    (!hear_mail(t) && !hear_session(t)))) {
 		if (e == ERR_OK)
 			log_error("worker %ld asks out of turn",
 			    (long)t->pid);
@@ -507,19 +523,20 @@ auth_unwatch(int fd)
 }
 
 static void
-hear_door(void)
+hear_door(int door, bool takes_mail)
 {
 	struct ucred who = { 0 };
 	socklen_t n = sizeof(who);
 	struct attempt *t;
 
-	if (ipc_receive(FD_DOOR, ROLE_WORKER, ROLE_AUTH, &message) != ERR_OK)
+	if (ipc_receive(door, ROLE_WORKER, ROLE_AUTH, &message) != ERR_OK)
 		return;
 	if (message.kind != MSG_HELLO || message.n_fds != 1) {
 		ipc_close_fds(&message);
 		return;
 	}
 	t = attempt_new(message.fd[0]);
+	t->takes_mail = takes_mail;
 	fcntl(t->fd, F_SETFL, O_NONBLOCK);
 	/* Who made the pair, says the kernel; a worker may say anything. */
 	if (getsockopt(t->fd, SOL_SOCKET, SO_PEERCRED, &who, &n) == 0)
@@ -641,7 +658,9 @@ dispatch(uint64_t tag)
 	if (tag == TAG_CONTROL)
 		hear_master();
 	else if (tag == TAG_DOOR)
-		hear_door();
+		hear_door(FD_DOOR, false);
+	else if (tag == TAG_MAIL_DOOR)
+		hear_door(FD_MAIL_DOOR, true);
 	else if (tag == TAG_PEER)
 		auth_home_hear();
 	else if (tag >= TAG_HELPER && tag < TAG_HELPER + HELPERS)
@@ -700,6 +719,7 @@ auth_main(struct config *cfg)
 		fatal_errno("cannot wait");
 	auth_watch(FD_CONTROL, TAG_CONTROL);
 	auth_watch(FD_DOOR, TAG_DOOR);
+	auth_watch(FD_MAIL_DOOR, TAG_MAIL_DOOR);
 	auth_home_use(FD_PEER, TAG_PEER);
 	for (int i = 0; i < HELPERS; i++)
 		if (helpers[i].fd >= 0)

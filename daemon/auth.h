@@ -91,6 +91,29 @@ void auth_note_sharer(struct attempt *session, struct ipc_message *m);
  */
 enum err auth_admit(struct attempt *t, struct span request);
 
+/* ---- auth_mail.c ---- */
+
+/*
+ * A worker that takes mail (session) asks whether there is such a user: FOUND or
+ * AUTH_FAILED.
+ */
+void auth_mail_look_up(struct attempt *session, struct ipc_message *m);
+
+/*
+ * It has a message for him: a worker with his account delivers it and answers on the
+ * socket that comes along, or auth_refuse_asker does.
+ */
+void auth_mail_deliver(struct attempt *session, struct ipc_message *m);
+
+/* ---- auth_worker.c ---- */
+
+/*
+ * The account was found, and home will be asked for it: the master is to have a worker
+ * for t->words begin, whose account comes through a pair, of which t->fd is our end
+ * then. What goes wrong after that the worker is told. Errors: ERR_UNAVAIL, ERR_LIMIT
+ */
+enum err auth_call_worker(struct attempt *t, struct span words);
+
 /* ---- auth_home.c ---- */
 
 /* Asks home for a folder's list of rights. ERR_NOTFOUND: it has none. */

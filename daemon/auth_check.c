@@ -347,7 +347,8 @@ look_up_user(struct attempt *t)
 			e = exists(t, u);
 		if (e != ERR_NOTFOUND)
 			break;
-		say(t, u->driver, "unknown user in userdb");
+		if (!t->looks)
+			say(t, u->driver, "unknown user in userdb");
 	}
 	open_user(t, e, u, &id);
 }
@@ -359,7 +360,8 @@ found_user(struct attempt *t, enum err result, struct span found)
 	struct identity id = { 0 };
 
 	if (result == ERR_NOTFOUND) {
-		say(t, "passwd", "unknown user in userdb");
+		if (!t->looks)
+			say(t, "passwd", "unknown user in userdb");
 		t->userdb++;
 		look_up_user(t);
 		return;

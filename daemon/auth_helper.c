@@ -69,6 +69,7 @@ auth_helper_start(const struct config *cfg, int *fd_out)
 		close(pair[0]);
 		close(FD_CONTROL);
 		close(FD_DOOR);
+		close(FD_MAIL_DOOR);
 		close(FD_PEER);
 		if (role_confine_as(cfg, "auth", SANDBOX_HELPER) != ERR_OK)
 			_exit(75);

@@ -72,7 +72,7 @@ opened(const struct ipc_request *r)
 			attempt_free(t);
 		return;
 	}
-	if (t->shares && r->result == ERR_OK) {
+	if (t->once && r->result == ERR_OK) {
 		keep_folder(t);
 		attempt_free(t);
 		return;
@@ -100,6 +100,18 @@ opened(const struct ipc_request *r)
 	attempt_forget(t);
 }
 
+/* That was the question. */
+static void
+tell_found(struct attempt *t)
+{
+	struct ipc_request r = { .id = t->id };
+
+	if (ipc_send(t->fd, MSG_FOUND, &r, span_of(t->user), NULL, 0) !=
+	    ERR_OK)
+		log_debug("who asked does not hear");
+	attempt_free(t);
+}
+
 void
 auth_open_account(struct attempt *t, const char *uid, const char *gid,
     const char *home, const char *mail)
@@ -115,6 +127,10 @@ auth_open_account(struct attempt *t, const char *uid, const char *gid,
 	enum err e;
 
 	sasl_clear(&t->sasl);
+	if (t->looks) {
+		tell_found(t);
+		return;
+	}
 	if (t->test_id != 0) {
 		if (ipc_send(FD_CONTROL, MSG_AUTH_TESTED, &tested,
 		    span_of(t->user), NULL, 0) != ERR_OK)
@@ -136,7 +152,7 @@ auth_open_account(struct attempt *t, const char *uid, const char *gid,
 	/* Names that others come up with make nobody a user. */
 	if (t->shares)
 		r.which |= IPC_EXISTING;
-	if (t->shares && (e = auth_admit(t, buf_span(&tail))) != ERR_OK) {
+	if (t->once && (e = auth_admit(t, buf_span(&tail))) != ERR_OK) {
 		buf_clear(&tail);
 		auth_fail(t, e == ERR_NOTFOUND ? FAILURE_PASSWORD :
 		    FAILURE_TEMPORARY);

@@ -6,13 +6,11 @@
 
 #include "common/acl.h"
 #include "common/fsutil.h"
-#include "common/handover.h"
 #include "common/log.h"
 #include "daemon/sharing.h"
 
 #include <fcntl.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 static const struct config_namespace *
@@ -32,7 +30,7 @@ begin(struct attempt *session, struct ipc_message *m, int fd)
 {
 	struct attempt *t = attempt_new(fd);
 
-	t->aside = t->shares = true;
+	t->aside = t->shares = t->once = true;
 	t->session_id = session->id;
 	t->session = t->local = t->remote = t->mechanism = "";
 	t->tried = attempt_text(t, &m->tail);
@@ -87,49 +85,22 @@ auth_ask_owner(struct attempt *session, struct ipc_message *m)
 	find_account(t, namespace_at(m->body.request.which));
 }
 
-void
-auth_refuse_asker(struct attempt *t)
-{
-	const char *code = t->failure == FAILURE_PASSWORD ||
-	    t->failure == FAILURE_DISABLED ? "-67\n" : "-75\n";
-
-	if (send(t->fd, code, strlen(code), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
-		log_debug("who asked does not hear");
-	attempt_free(t);
-}
-
-/* The pool's worker gets the account through a pair, of which home is given one end. */
+/* The steward is told for whom it works. */
 static enum err
 call_steward(struct attempt *t)
 {
 	const char *texts[] = { "for", t->asker, t->asker_groups };
-	struct ipc_request r = { .id = t->id };
-	struct buf tail = { 0 };
-	int pair[2], given[2];
+	struct buf words = { 0 };
 	enum err e;
 
-	if (ipc_pair(pair) != ERR_OK)
-		return ERR_UNAVAIL;
 	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
-		buf_adds(&tail, texts[i]);
-		buf_addc(&tail, '\0');
+		buf_adds(&words, texts[i]);
+		buf_addc(&words, '\0');
 	}
-	buf_add_span(&tail, t->words);
-	given[0] = pair[1];
-	given[1] = t->fd;
-	e = tail.n > 4096 ? ERR_LIMIT : ipc_send(FD_CONTROL, MSG_STEWARD, &r,
-	    buf_span(&tail), given, 2);
-	buf_clear(&tail);
-	close(pair[1]);
-	if (e != ERR_OK) {
-		close(pair[0]);
-		return e;
-	}
-	/* What goes wrong from here on, the steward is told. */
-	close(t->fd);
-	t->fd = pair[0];
-	t->words = SPAN_NONE;
-	return ERR_OK;
+	buf_add_span(&words, t->words);
+	e = auth_call_worker(t, buf_span(&words));
+	buf_clear(&words);
+	return e;
 }
 
 static enum err
@@ -158,6 +129,8 @@ may_enter(struct attempt *t, struct span request)
 enum err
 auth_admit(struct attempt *t, struct span request)
 {
+	if (t->mail_fd >= 0)
+		return auth_call_worker(t, t->words);
 	return t->words.p != NULL ? call_steward(t) : may_enter(t, request);
 }
 

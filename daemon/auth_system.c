@@ -136,6 +136,7 @@ auth_system_start(int *fd_out)
 		close(pair[0]);
 		close(FD_CONTROL);
 		close(FD_DOOR);
+		close(FD_MAIL_DOOR);
 		close(FD_PEER);
 		close(FD_EMPTY);
 		serve(pair[1]);

@@ -30,7 +30,8 @@ children_prepare(struct master *m)
 {
 	enum err e;
 
-	if ((e = ipc_pair(m->auth_door)) != ERR_OK)
+	if ((e = ipc_pair(m->auth_door)) != ERR_OK ||
+	    (e = ipc_pair(m->mail_door)) != ERR_OK)
 		return e;
 	return ipc_pair(m->notify_door);
 }
@@ -81,9 +82,10 @@ children_start_role(struct master *m, struct child *c)
 			c->bit == ROLE_AUTH ? m->auth_door[1] :
 			c->bit == ROLE_NOTIFY ? m->notify_door[1] : -1,
 			peer, m->empty_fd,
+			c->bit == ROLE_AUTH ? m->mail_door[1] : -1,
 		};
 
-		e = spawn("/proc/self/exe", argv, fds, 5, -1, NULL, &c->pid);
+		e = spawn("/proc/self/exe", argv, fds, 6, -1, NULL, &c->pid);
 	}
 	close(control[1]);
 	close(config);
@@ -143,6 +145,7 @@ children_start_pool(struct master *m, const struct config *cfg)
 	fds[n++] = m->auth_door[0];
 	fds[n++] = m->notify_door[0];
 	fds[n++] = m->empty_fd;
+	fds[n++] = m->mail_door[0];
 	for (; i < m->listeners.n; i++) {
 		fds[n++] = m->listeners.at[i].fd;
 		kinds[i] = (char)('0' + m->listeners.at[i].kind);
@@ -212,11 +215,11 @@ children_call_steward(struct master *m, const struct ipc_message *msg)
 	struct pool *pool = children_active_pool(m);
 
 	/* Nobody to do it: the descriptors are closed, and who asks notices. */
-	if (pool == NULL || pool->control_fd < 0 || msg->n_fds != 2 ||
+	if (pool == NULL || pool->control_fd < 0 || msg->n_fds < 2 ||
 	    ipc_send(pool->control_fd, MSG_ADMIN, &msg->body.request,
-	    msg->tail, msg->fd, 2) != ERR_OK)
-		log_error("no pool has a worker for what users want of each "
-		    "other's accounts");
+	    msg->tail, msg->fd, msg->n_fds) != ERR_OK)
+		log_error("no pool has a worker for a delivery, or for what "
+		    "users want of each other's accounts");
 }
 
 /* ---- deaths ---- */

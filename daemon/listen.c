@@ -5,6 +5,7 @@
 #include "common/handover.h"
 #include "common/log.h"
 #include "common/span.h"
+#include "daemon/listen_unix.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,9 +15,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 enum { BACKLOG = 4096, SD_FIRST = 3 };
+
+/* A unix socket's. */
+static const char *
+path_of(const struct listener *l)
+{
+	return ((const struct sockaddr_un *)(const void *)
+	    &l->address)->sun_path;
+}
 
 static bool
 same_address(const struct listener *a, const struct listener *b)
@@ -28,6 +38,8 @@ same_address(const struct listener *a, const struct listener *b)
 
 	if (a->address.ss_family != b->address.ss_family)
 		return false;
+	if (a->address.ss_family == AF_UNIX)
+		return strcmp(path_of(a), path_of(b)) == 0;
 	if (a->address.ss_family == AF_INET)
 		return a4->sin_port == b4->sin_port &&
 		    a4->sin_addr.s_addr == b4->sin_addr.s_addr;
@@ -145,7 +157,7 @@ open_socket(const struct listener *l, const char *name)
 
 /* Everything a name and port stand for. */
 static enum err
-add_address(const char *host, const struct config_listener *c,
+add_address(const char *host, const struct config_listener *c, unsigned kind,
     struct listeners *out)
 {
 	struct addrinfo hints = {
@@ -174,9 +186,7 @@ add_address(const char *host, const struct config_listener *c,
 	for (a = found; a != NULL && out->n < LISTEN_MAX; a = a->ai_next) {
 		struct listener *l = &out->at[out->n];
 
-		*l = (struct listener){ .fd = -1,
-		    .kind = (c->ssl ? LISTEN_TLS : 0U) |
-		    (c->haproxy ? LISTEN_PROXIED : 0U) };
+		*l = (struct listener){ .fd = -1, .kind = kind };
 		memcpy(&l->address, a->ai_addr, a->ai_addrlen);
 		l->address_bytes = a->ai_addrlen;
 		out->n++;
@@ -187,7 +197,7 @@ add_address(const char *host, const struct config_listener *c,
 
 static enum err
 add_listener(const struct config *cfg, const struct config_listener *c,
-    struct listeners *out)
+    unsigned kind, struct listeners *out)
 {
 	struct span list = span_of(c->address != NULL && *c->address != '\0' ?
 	    c->address : cfg->listen);
@@ -208,29 +218,62 @@ add_listener(const struct config *cfg, const struct config_listener *c,
 			continue;
 		memcpy(host, word.p, word.n);
 		host[word.n] = '\0';
-		e = add_address(host, c, out);
+		e = add_address(host, c, kind, out);
 	}
 	return e;
+}
+
+static unsigned
+kind_of(const struct config_listener *c)
+{
+	return (c->ssl ? LISTEN_TLS : 0U) | (c->haproxy ? LISTEN_PROXIED : 0U);
+}
+
+/* Those of a list; service: LISTEN_LMTP, or 0. */
+static enum err
+add_listeners(const struct config *cfg, const struct config_listener *c,
+    unsigned service, struct listeners *out)
+{
+	bool can_tls = cfg->ssl != SSL_NO && *cfg->ssl_cert != '\0';
+	enum err e = ERR_OK;
+
+	for (; c != NULL && e == ERR_OK; c = c->next) {
+		if (c->port == 0)
+			continue;
+		if (c->ssl && !can_tls)
+			log_warn("%s (port %u) is not served: ssl = no or no "
+			    "ssl_cert", c->name, c->port);
+		else
+			e = add_listener(cfg, c, kind_of(c) | service, out);
+	}
+	return e;
+}
+
+static void
+add_sockets(const struct config *cfg, const struct config_socket *s,
+    struct listeners *out)
+{
+	for (; s != NULL && out->n < LISTEN_MAX; s = s->next) {
+		struct listener *l = &out->at[out->n];
+		struct sockaddr_un *un = (void *)&l->address;
+
+		*l = (struct listener){ .fd = -1, .kind = LISTEN_LMTP,
+			.address_bytes = sizeof(*un), .socket = s };
+		un->sun_family = AF_UNIX;
+		if (listen_unix_path(cfg, "lmtp", s, un->sun_path) == ERR_OK)
+			out->n++;
+	}
 }
 
 static enum err
 wanted(const struct config *cfg, struct listeners *out)
 {
-	bool can_tls = cfg->ssl != SSL_NO && *cfg->ssl_cert != '\0';
-	enum err e = ERR_OK;
+	enum err e;
 
 	out->n = 0;
-	for (const struct config_listener *c = cfg->listeners;
-	    c != NULL && e == ERR_OK; c = c->next) {
-		if (c->port == 0)
-			continue;
-		if (c->ssl && !can_tls) {
-			log_warn("%s (port %u) is not served: ssl = no or no "
-			    "ssl_cert", c->name, c->port);
-			continue;
-		}
-		e = add_listener(cfg, c, out);
-	}
+	if ((e = add_listeners(cfg, cfg->listeners, 0, out)) == ERR_OK)
+		e = add_listeners(cfg, cfg->lmtp_listeners, LISTEN_LMTP, out);
+	add_sockets(cfg, cfg->lmtp_sockets, out);
 	if (e == ERR_OK && out->n == 0) {
 		log_error("nothing to listen on: every inet_listener is "
 		    "switched off");
@@ -248,29 +291,51 @@ take_over(struct listener *l, const struct listeners *set, bool *taken)
 {
 	for (size_t k = 0; k < set->n; k++) {
 		const struct listener *have = &set->at[k];
-		unsigned kind = l->kind;
+		struct listener wish = *l;
 
 		if (!serves(have, l) || (taken[k] && !have->is_dual))
 			continue;
 		if (!taken[k]) {
 			*l = *have;
-			l->kind = kind;
+			l->kind = wish.kind;
 			taken[k] = true;
+			/* It may have another owner or mode by now. */
+			if (wish.socket != NULL && listen_unix_give(path_of(l),
+			    "lmtp", wish.socket) != ERR_OK)
+				log_warn("%s stays as it was", path_of(l));
 		}
 		return true;
 	}
 	return false;
 }
 
-/* Errors: ERR_IO (logged); where there is no such address, l->fd stays -1. */
+/*
+ * Errors: ERR_IO (logged); where there is no such address, or the unix socket cannot be
+ * made, l->fd stays -1.
+ */
 static enum err
 open_one(struct listener *l)
 {
+	if (l->address.ss_family == AF_UNIX) {
+		if (listen_unix_open(path_of(l), "lmtp", l->socket, &l->fd) !=
+		    ERR_OK)
+			log_warn("no mail is taken on %s", path_of(l));
+		l->socket = NULL;
+		return ERR_OK;
+	}
 	l->fd = open_socket(l, name_of(l));
 	if (l->fd >= 0 || errno == EAFNOSUPPORT ||
 	    (errno == EADDRNOTAVAIL && l->address.ss_family == AF_INET6))
 		return ERR_OK;
 	return ERR_IO;
+}
+
+static void
+close_one(const struct listener *l)
+{
+	if (l->address.ss_family == AF_UNIX)
+		unlink(path_of(l));
+	close(l->fd);
 }
 
 static void
@@ -282,7 +347,7 @@ close_others(const struct listeners *set, const bool *taken)
 		if (set->at[k].is_inherited)
 			log_warn("%s, a socket of systemd, is in no "
 			    "inet_listener: closed", name_of(&set->at[k]));
-		close(set->at[k].fd);
+		close_one(&set->at[k]);
 	}
 }
 
@@ -305,7 +370,7 @@ listen_update(const struct config *cfg, struct listeners *set)
 	if (e != ERR_OK) {
 		for (size_t i = 0; i < next.n; i++)
 			if (is_new[i])
-				close(next.at[i].fd);
+				close_one(&next.at[i]);
 		return e;
 	}
 	close_others(set, taken);
@@ -322,6 +387,6 @@ void
 listen_close(struct listeners *set)
 {
 	for (size_t i = 0; i < set->n; i++)
-		close(set->at[i].fd);
+		close_one(&set->at[i]);
 	set->n = 0;
 }

@@ -9,16 +9,18 @@
 #include "common/err.h"
 
 struct config;
+struct config_socket;
 
 enum { LISTEN_MAX = 60 };
 
 struct listener {
 	int fd;
-	unsigned kind;		/* LISTEN_TLS, LISTEN_PROXIED (common/handover.h) */
+	unsigned kind;		/* LISTEN_TLS, ... (common/handover.h) */
 	bool is_dual;		/* systemd's, on "::": takes IPv4, too */
 	bool is_inherited;
-	struct sockaddr_storage address;
+	struct sockaddr_storage address;	/* TCP, or a unix socket's path */
 	socklen_t address_bytes;
+	const struct config_socket *socket;	/* unix, while it is made: how */
 };
 
 struct listeners {
@@ -35,12 +37,13 @@ void listen_inherit(struct listeners *out);
 /*
  * Makes *set what the configuration wants: sockets whose address is wanted still are
  * kept (and so are connections waiting in them), others are opened and closed. The
- * order is that of the configuration. Errors: ERR_IO (logged): an address cannot be had,
+ * order is that of the configuration, IMAP's first. A unix socket that cannot be made is
+ * logged, and the others are served. Errors: ERR_IO (logged): an address cannot be had,
  * nothing changed.
  */
 enum err listen_update(const struct config *cfg, struct listeners *set);
 
-/* Closes all of them. */
+/* Closes all of them; unix sockets leave the file system. */
 void listen_close(struct listeners *set);
 
 #endif

@@ -172,8 +172,9 @@ pool_ready(struct master *m, struct pool *p, uint32_t confined)
 			children_stop_pool(old, true);
 	}
 	if (m->generation == 1) {
-		log_info("Loft %s starting up for imap; workers are confined "
-		    "by: %s", LOFT_VERSION, sandbox_words(confined));
+		log_info("Loft %s starting up for %s; workers are confined "
+		    "by: %s", LOFT_VERSION, m->cfg->protocols,
+		    sandbox_words(confined));
 		if (m->cfg->mail_fsync == FSYNC_NEVER)
 			log_warn("mail_fsync = never: an OK does not mean "
 			    "that mail is on disk");

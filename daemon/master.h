@@ -46,7 +46,8 @@ struct master {
 	struct pool pools[POOLS_MAX];
 	uint64_t generation;
 	int signal_fd, control_fd, empty_fd;
-	int auth_door[2], notify_door[2];	/* [0] pools' end, [1] the role's */
+	/* [0] pools' end, [1] the role's: auth's, notify's, auth's for who takes mail */
+	int auth_door[2], notify_door[2], mail_door[2];
 	bool stopping, inetd;
 	bool start_failed;	/* the first pool never got ready */
 	int started_fd;		/* told when the first pool is ready, -1 */

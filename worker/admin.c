@@ -1,7 +1,7 @@
 /*
- * A worker for loftctl. It comes to the account as a session does (auth finds the user,
- * home opens the directories, the process is confined to them), but is none: no limit
- * counts it, nobody is told of it, it serves one command and ends.
+ * A worker for loftctl, or for a message. It comes to the account as a session does
+ * (auth finds the user, home opens the directories, the process is confined to them),
+ * but is none: no limit counts it, nobody is told of it, it serves one command and ends.
  */
 #include "worker/admin.h"
 
@@ -28,9 +28,10 @@ static const struct row {
 	int (*run)(struct admin *a);
 	size_t least, most;
 	bool changes;
+	const char *prefix;	/* of its log lines */
 } rows[] = {
-#define ADMIN(word, handler, least, most, changes) \
-	{ word, handler, least, most, changes },
+#define ADMIN(word, handler, least, most, changes, prefix) \
+	{ word, handler, least, most, changes, prefix },
 #include "worker/admin.def"
 #undef ADMIN
 };
@@ -88,7 +89,8 @@ take_account(struct admin *a, int fd, int notify_fd)
 		return refuse(a, ADMIN_TEMPFAIL, "the account cannot be "
 		    "opened; the log says why");
 	}
-	e = login_take(a->cfg, &m, "loftctl", notify_fd, &a->account);
+	e = login_take(a->cfg, &m, a->message_fd >= 0, notify_fd,
+	    &a->account);
 	if (e == ERR_CANNOT)
 		return refuse(a, ADMIN_UNAVAILABLE, "not to be had for this "
 		    "account: its owner's ids cannot be mapped here, and its "
@@ -140,11 +142,12 @@ log_change(const struct admin *a, const struct row *row, int code)
 void
 admin_run(const struct config *cfg, struct ipc_message *m, int notify_fd)
 {
-	struct admin a = { .cfg = cfg, .fd = m->fd[1],
+	struct admin a = { .cfg = cfg, .fd = m->fd[1], .message_fd = m->fd[2],
 		.uid = m->body.request.which };
 	const struct row *row = find(&a, m->tail);
 	int code;
 
+	log_set_prefix(row == NULL ? "loftctl: " : row->prefix);
 	if (row == NULL)
 		code = refuse(&a, ADMIN_USAGE, "no such command, or too few "
 		    "or too many words");

@@ -1,4 +1,4 @@
-/* An account seen by its administrator: a worker that serves loftctl, not a client. */
+/* A worker that serves no client: it does one thing with an account, and says how it went. */
 #ifndef WORKER_ADMIN_H
 #define WORKER_ADMIN_H
 
@@ -19,6 +19,7 @@ enum { ADMIN_ARGS_MAX = 24 };
 enum {
 	ADMIN_OK = 0, ADMIN_USAGE = 64, ADMIN_NOUSER = 67,
 	ADMIN_UNAVAILABLE = 69, ADMIN_CANTCREAT = 73, ADMIN_TEMPFAIL = 75,
+	ADMIN_NOPERM = 77,
 };
 
 /* One command. Texts live as long as it does. */
@@ -29,6 +30,7 @@ struct admin {
 	struct span arg[ADMIN_ARGS_MAX];
 	size_t n;
 	int fd;			/* where the answer goes */
+	int message_fd;		/* what is to be delivered; -1: nothing is */
 	struct arena arena;
 	struct buf out;		/* the answer: rows with a first row of column names,
 				 * words separated by TAB; or a sentence */

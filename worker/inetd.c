@@ -19,7 +19,7 @@ int
 inetd_main(int argc, char **argv)
 {
 	static struct serve v = {
-		.auth_door = FD_AUTH_DOOR, .notify_door = -1,
+		.auth_door = FD_AUTH_DOOR, .notify_door = -1, .mail_door = -1,
 		.empty_fd = FD_EMPTY, .taken_fd = -1, .alive_fd = -1,
 	};
 	struct config *cfg;

@@ -71,6 +71,7 @@ confine_and_open(struct session *s, const char *user, const char *client,
 	*account_out = NULL;
 	place.changed_fd = s->notify_fd;
 	place.sweep = sweep;
+	place.delivers = s->delivers;
 	if ((e = serve_confine_session(s, fd, 3)) != ERR_OK) {
 		for (int i = 0; i < 3; i++)
 			if (fd[i] >= 0)
@@ -116,7 +117,7 @@ login_directories(struct ipc_message *m, int fd[3])
 }
 
 enum err
-login_take(const struct config *cfg, struct ipc_message *m, const char *client,
+login_take(const struct config *cfg, struct ipc_message *m, bool delivers,
     int notify_fd, struct account **account_out)
 {
 	static struct session s = { .auth_fd = -1 };
@@ -131,14 +132,15 @@ login_take(const struct config *cfg, struct ipc_message *m, const char *client,
 		return ERR_CANNOT;
 	}
 	s.cfg = cfg;
+	s.delivers = delivers;
 	s.notify_fd = notify_fd;
 	s.is_detached = (m->body.request.which & IPC_DETACHED) != 0;
 	user = ipc_text(&m->tail);
 	(void)ipc_text(&m->tail);	/* groups */
 	(void)ipc_text(&m->tail);	/* folder */
 	settings = ipc_text(&m->tail);
-	return confine_and_open(&s, user, client, settings, fd, true,
-	    account_out);
+	return confine_and_open(&s, user, delivers ? "lmtp" : "loftctl",
+	    settings, fd, true, account_out);
 }
 
 /* What the dead left in one account, or in a folder of somebody else. */

@@ -50,11 +50,12 @@ void login_sweep(const struct config *cfg, int auth_fd, int notify_fd);
 /*
  * Takes an account that home handed over (message ACCOUNT) for a process that is no
  * session: confines the process to it and opens it. The dead of the account are swept.
+ * delivers: mail is put there as delivery may (quota.h); otherwise it is for loftctl.
  * Errors: ERR_CANNOT its sessions have processes of their own (a relay; nothing is
  * confined); as account_open.
  */
 enum err login_take(const struct config *cfg, struct ipc_message *m,
-    const char *client, int notify_fd, struct account **account_out);
+    bool delivers, int notify_fd, struct account **account_out);
 
 /*
  * Root, control and index directory (-1: none) out of a message ACCOUNT, whose

@@ -324,8 +324,9 @@ static void
 administer(struct pool *p, struct ipc_message *m)
 {
 	if (p->retired || p->n_workers >= p->limit + ASIDE_MAX)
-		log_warn("loftctl asks, and there is no room for a worker");
-	else if (m->n_fds == 2)
+		log_warn("process_limit (%zu) reached: no worker for loftctl, "
+		    "or for a message, whose sender will try again", p->limit);
+	else if (m->n_fds >= 2)
 		fork_worker(p, 0, m);
 }
 
@@ -630,6 +631,7 @@ pool_main(int argc, char **argv)
 	options(argc, argv);
 	serve.cfg = cfg;
 	serve.auth_door = FD_AUTH_DOOR;
+	serve.mail_door = FD_MAIL_DOOR;
 	serve.notify_door = FD_NOTIFY_DOOR;
 	serve.empty_fd = FD_EMPTY;
 	p = pool_new(cfg);

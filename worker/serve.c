@@ -8,6 +8,7 @@
 #include "common/config.h"
 #include "common/crit.h"
 #include "common/digest.h"
+#include "common/fsutil.h"
 #include "common/handover.h"
 #include "common/ipc.h"
 #include "common/log.h"
@@ -19,6 +20,7 @@
 #include "common/tls.h"
 #include "worker/admin.h"
 #include "worker/conn.h"
+#include "worker/lmtp.h"
 #include "worker/login.h"
 #include "worker/proxied.h"
 #include "worker/session.h"
@@ -188,9 +190,8 @@ serve_identity(const struct config *cfg, struct serve *v)
 
 /* ---- sockets ---- */
 
-/* A socket of our own to auth; the door is closed behind us. */
-static int
-connect_auth(const struct serve *v, pid_t dead)
+int
+serve_connect_auth(int door, pid_t dead)
 {
 	struct ipc_hello hello = {
 		.since = (uint64_t)time(NULL), .pid = (int32_t)getpid(),
@@ -198,18 +199,14 @@ connect_auth(const struct serve *v, pid_t dead)
 	};
 	int pair[2];
 
-	if (v->auth_door < 0)
+	if (door < 0 || ipc_pair(pair) != ERR_OK)
 		return -1;
-	if (ipc_pair(pair) != ERR_OK)
-		return -1;
-	if (ipc_send(v->auth_door, MSG_HELLO, &hello, SPAN_NONE, &pair[1],
-	    1) != ERR_OK) {
+	if (ipc_send(door, MSG_HELLO, &hello, SPAN_NONE, &pair[1], 1) !=
+	    ERR_OK) {
 		log_errno("auth's door is closed");
-		close(pair[0]);
-		pair[0] = -1;
+		fs_close(&pair[0]);
 	}
 	close(pair[1]);
-	close(v->auth_door);
 	return pair[0];
 }
 
@@ -266,12 +263,15 @@ take(const struct serve *v, int auth_fd, struct sockaddr_storage *remote,
 	return fd;
 }
 
+/* Who serves IMAP has no way to auth for who takes mail before it hears its client. */
 static void
-tell_pool(const struct serve *v)
+tell_pool(const struct serve *v, bool lmtp)
 {
 	uint64_t one = 1;
 
-	scoreboard_set(v->slot, WORKER_LOGIN);
+	scoreboard_set(v->slot, lmtp ? WORKER_ASIDE : WORKER_LOGIN);
+	if (!lmtp)
+		close(v->mail_door);
 	if (v->taken_fd >= 0) {
 		if (write(v->taken_fd, &one, sizeof(one)) < 0)
 			log_errno("cannot tell the pool of a connection");
@@ -310,8 +310,8 @@ begin(const struct serve *v, pid_t dead, int *auth_fd, int *notify_fd)
 		metrics_set_slot(&v->slot->metrics);
 	}
 	if (auth_fd != NULL)
-		*auth_fd = connect_auth(v, dead);
-	else
+		*auth_fd = serve_connect_auth(v->auth_door, dead);
+	if (v->auth_door >= 0)
 		close(v->auth_door);
 	wake_set_door(v->notify_door);
 	if (wake_connect(notify_fd) != ERR_OK)
@@ -332,12 +332,16 @@ serve_next(const struct serve *v)
 
 	begin(v, 0, &auth_fd, &notify_fd);
 	fd = take(v, auth_fd, &remote, &which);
-	tell_pool(v);
+	kind = (unsigned)(v->listen_kind[which] - '0');
+	tell_pool(v, (kind & LISTEN_LMTP) != 0);
+	if ((kind & LISTEN_LMTP) != 0) {
+		close(auth_fd);
+		lmtp_serve(v, conn_new(fd, fd), &remote);
+	}
 	s = session_new(conn_new(fd, fd), v->cfg);
 	s->remote = remote;
 	n = sizeof(s->local);
 	getsockname(fd, (void *)&s->local, &n);
-	kind = (unsigned)(v->listen_kind[which] - '0');
 	s->tls_from_start = (kind & LISTEN_TLS) != 0;
 	if ((kind & LISTEN_PROXIED) != 0 && !proxied_begin(s, fd))
 		_exit(0);
@@ -351,6 +355,7 @@ serve_sweep(const struct serve *v, pid_t dead)
 
 	begin(v, dead, &auth_fd, &notify_fd);
 	log_set_prefix("imap-sweep: ");
+	close(v->mail_door);
 	for (size_t i = 0; i < v->n_listen; i++)
 		close(v->listen_fd[i]);
 	login_sweep(v->cfg, auth_fd, notify_fd);
@@ -370,7 +375,7 @@ serve_admin(const struct serve *v, struct ipc_message *m)
 	int notify_fd;
 
 	begin(v, 0, NULL, &notify_fd);
-	log_set_prefix("loftctl: ");
+	close(v->mail_door);
 	for (size_t i = 0; i < v->n_listen; i++)
 		close(v->listen_fd[i]);
 	admin_run(v->cfg, m, notify_fd);

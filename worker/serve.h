@@ -20,6 +20,7 @@ struct serve {
 	const struct config *cfg;
 	struct tls *tls;		/* NULL: no TLS */
 	int auth_door, notify_door;	/* -1: none */
+	int mail_door;			/* to auth, for who takes mail; -1 */
 	int empty_fd;			/* the empty directory, -1: no chroot */
 	int taken_fd;			/* eventfd: "I took a connection", -1: nobody asks */
 	int alive_fd;			/* hangs up when the pool is gone, -1 */
@@ -51,6 +52,12 @@ void serve_note_command(uint64_t now_ms);
 /* The same for a connection that is there already (inetd). */
 __attribute__((noreturn)) void serve_this(const struct serve *v, int in_fd,
     int out_fd);
+
+/*
+ * A socket of our own to auth, through a door of its; dead: whose account is to be swept
+ * (0: none). -1: there is none (logged).
+ */
+int serve_connect_auth(int door, pid_t dead);
 
 /*
  * The first confinement: identity, empty root, no capabilities, no new rights.

@@ -39,9 +39,8 @@ session_request_stop(void)
 	conn_request_stop();
 }
 
-/* Sixteen characters that mean nothing in a log line: "Xf3q0a...". */
-static void
-make_id(char out[SESSION_ID_BYTES])
+void
+session_make_id(char out[SESSION_ID_BYTES])
 {
 	unsigned char raw[12];
 	struct buf b = { 0 };
@@ -65,7 +64,7 @@ session_new(struct conn *conn, const struct config *cfg)
 	s->auth_fd = s->notify_fd = -1;
 	s->connected_at = clock_s();
 	s->connected_ms = clock_mono_ms();
-	make_id(s->session_id);
+	session_make_id(s->session_id);
 	return s;
 }
 

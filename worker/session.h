@@ -48,6 +48,7 @@ struct session {
 	struct sockaddr_storage remote, local;
 	bool tls_from_start;		/* imaps */
 	bool is_tunnel;			/* -P */
+	bool delivers;			/* mail of others, and nothing else */
 	bool is_tls_elsewhere;		/* the worker has TLS (relayed), or a proxy */
 	bool is_trusted;		/* login_trusted_networks */
 	bool is_detached;		/* its directories are mounts of their own */
@@ -90,6 +91,9 @@ struct session {
 
 /* A session on a connection, not logged in. Takes nothing over but conn. */
 struct session *session_new(struct conn *conn, const struct config *cfg);
+
+/* Sixteen characters for log lines that mean nothing: "Xf3q0a...". */
+void session_make_id(char out[SESSION_ID_BYTES]);
 
 /* Gives everything back: folder, account, connection. */
 void session_free(struct session **s);

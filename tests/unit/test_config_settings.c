@@ -21,8 +21,8 @@ ignored(void **state)
 	    "the block counts for everybody\n");
 	check_said("plugin {\nsieve = ~/x\nwhatever = 1\nquota_warning2 = x\n}\n"
 	    "plugin {\nsieve = y\n}\n",
-	    "2 ignored: plugin: sieve is ignored: Sieve belongs to delivery, "
-	    "which Loft does not do yet\n"
+	    "2 ignored: plugin: sieve is ignored: Loft runs no Sieve scripts: "
+	    "mail is delivered to the INBOX or to the mailbox of the address\n"
 	    "3 ignored: plugin: whatever is ignored: Dovecot's plugins are not "
 	    "loaded\n4 ignored: plugin: quota_warning2 is ignored: one quota "
 	    "root of maildirsize or of Loft's own count is kept, no program is "
@@ -39,8 +39,8 @@ ignored(void **state)
 	    "of Loft's processes are fixed\n");
 	check_said("dovecot_config_version = 2.4.1\n"
 	    "dovecot_storage_version = 2.4.1\nprotocols = imap pop3\n",
-	    "3 ignored: protocols: pop3 is ignored: Loft serves IMAP only; let "
-	    "another server go on with this protocol\n");
+	    "3 ignored: protocols: pop3 is ignored: Loft serves IMAP and LMTP "
+	    "only; let another server go on with this protocol\n");
 	check_said("auth_mechanisms = PLAIN scram-sha-256 ntlm\n",
 	    "1 ignored: auth_mechanisms: ntlm is ignored: Loft has PLAIN, "
 	    "LOGIN, CRAM-MD5, SCRAM-SHA-1, SCRAM-SHA-256, SCRAM-SHA-1-PLUS, "
@@ -92,10 +92,10 @@ fatal_settings(void **state)
 	    "3 fatal: auth_ssl_require_client_cert = yes: Loft does not ask "
 	    "clients for certificates, so that everybody could log in without "
 	    "one; remove it if that is meant\n"
-	    "4 ignored: protocols: pop3 is ignored: Loft serves IMAP only; let "
-	    "another server go on with this protocol\n"
-	    "4 fatal: protocols does not name imap, so that there is nothing "
-	    "for Loft to serve\n");
+	    "4 ignored: protocols: pop3 is ignored: Loft serves IMAP and LMTP "
+	    "only; let another server go on with this protocol\n"
+	    "4 fatal: protocols does not name imap or lmtp, so that there is "
+	    "nothing for Loft to serve\n");
 	check_said("auth_ssl_require_client_cert = no\nmail_chroot =\n", "");
 	check_said("mail_plugins = quota lazy_expunge\n"
 	    "plugin {\nzlib_save = gz\n}\n",
@@ -298,6 +298,52 @@ services(void **state)
 }
 
 static void
+lmtp_service(void **state)
+{
+	static const char text[] = "service lmtp {\nunix_listener lmtp {\n"
+	    "user = x\n}\nunix_listener /p/q {\nmode = 0660\n}\n"
+	    "unix_listener off {\nmode = 0\n}\n"
+	    "inet_listener lmtp {\naddress = 192.0.2.1\nport = 24\n}\n"
+	    "client_limit = 1\n}\n"
+	    "protocol lmtp {\nrecipient_delimiter = -\nmail_plugins = x\n}\n"
+	    "protocol lda {\nlda_mailbox_autocreate = yes\nmail_uid = 7\n}\n";
+	struct buf whole = { 0 };
+	struct loaded l;
+	const struct config_socket *s;
+
+	(void)state;
+	buf_addf(&whole, QUIET "protocols = lmtp imap\n%s", text);
+	parse(&l, buf_cstr(&whole));
+	assert_int_equal(l.e, ERR_OK);
+	assert_true(config_serves(l.c, "imap") && config_serves(l.c, "lmtp"));
+	assert_string_equal(l.c->protocols, "imap lmtp");
+	s = l.c->lmtp_sockets;
+	assert_string_equal(s->path, "lmtp");
+	assert_int_equal(s->mode, 0666);
+	assert_string_equal(s->user, "x");
+	assert_string_equal(s->next->path, "/p/q");
+	assert_int_equal(s->next->mode, 0660);
+	assert_null(s->next->next);
+	assert_int_equal(l.c->lmtp_listeners->port, 24);
+	assert_string_equal(l.c->lmtp_listeners->address, "192.0.2.1");
+	assert_string_equal(l.c->recipient_delimiter, "-");
+	assert_true(l.c->autocreate);
+	assert_string_equal(l.c->mail_uid, "");
+	release(&l);
+	/* Not served, not listened on. */
+	parse(&l, text);
+	assert_false(config_serves(l.c, "lmtp"));
+	assert_null(l.c->lmtp_sockets);
+	assert_null(l.c->lmtp_listeners);
+	release(&l);
+	parse(&l, QUIET "protocols = lmtp\n");
+	assert_null(l.c->listeners);
+	assert_string_equal(l.c->lmtp_sockets->path, "lmtp");
+	release(&l);
+	buf_clear(&whole);
+}
+
+static void
 protocol_blocks(void **state)
 {
 	struct loaded l;
@@ -478,6 +524,7 @@ main(void)
 		cmocka_unit_test(namespaces),
 		cmocka_unit_test(bad_namespaces),
 		cmocka_unit_test(services),
+		cmocka_unit_test(lmtp_service),
 		cmocka_unit_test(protocol_blocks),
 		cmocka_unit_test(locations_of_2_4),
 		cmocka_unit_test(groups),
