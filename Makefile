@@ -23,7 +23,7 @@ PATHS = -DLOFT_LIBEXECDIR='"$(libexecdir)/loft"' -DLOFT_SYSCONFDIR='"$(sysconfdi
 COMMON = $(wildcard common/*.c)
 MAILDIR = $(wildcard maildir/*.c)
 WORKER = $(filter-out worker/main.c,$(wildcard worker/*.c))
-DAEMON = $(filter-out daemon/main.c daemon/ctl.c,$(wildcard daemon/*.c))
+DAEMON = $(filter-out daemon/main.c daemon/ctl.c daemon/lda.c,$(wildcard daemon/*.c))
 UNIT = $(patsubst %.c,$B/%,$(wildcard tests/unit/test_*.c))
 FUZZ = $(patsubst %.c,$B/%,$(wildcard tests/fuzz/fuzz_*.c))
 MAN8 = $(wildcard daemon/*.8 doc/*.8)
@@ -31,7 +31,7 @@ MAN5 = $(wildcard daemon/*.5 maildir/*.5 doc/*.5)
 obj = $(patsubst %.c,$B/%.o,$1)
 
 LIBS = $(lmdb_LIBS) $(ssl_LIBS) $(crypto_LIBS) $(sodium_LIBS) $(utf8proc_LIBS) $(seccomp_LIBS)
-PROGRAMS = $B/loftd $B/loft-worker $B/loftctl
+PROGRAMS = $B/loftd $B/loft-worker $B/loftctl $B/loft-lda
 
 all: $(PROGRAMS)
 
@@ -41,6 +41,9 @@ $B/loftd: $(call obj,daemon/main.c) $B/libdaemon.a $B/libcommon.a
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) $(crypt_LIBS) $(pam_LIBS)
 $B/loftctl: $(call obj,daemon/ctl.c) $B/libdaemon.a $B/libcommon.a
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) $(crypt_LIBS)
+
+$B/loft-lda: $(call obj,daemon/lda.c) $B/libcommon.a
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 define library
 $B/lib$1.a: $$(call obj,$2)
@@ -106,7 +109,7 @@ install: all
 		$(DESTDIR)$(mandir)/man8 $(DESTDIR)$(mandir)/man5 $(DESTDIR)$(docdir)
 	$(INSTALL) $B/loftd $(DESTDIR)$(sbindir)
 	$(INSTALL) $B/loft-worker $(DESTDIR)$(libexecdir)/loft
-	$(INSTALL) $B/loftctl $(DESTDIR)$(bindir)
+	$(INSTALL) $B/loftctl $B/loft-lda $(DESTDIR)$(bindir)
 	$(if $(MAN8),$(INSTALL) -m 644 $(MAN8) $(DESTDIR)$(mandir)/man8)
 	$(if $(MAN5),$(INSTALL) -m 644 $(MAN5) $(DESTDIR)$(mandir)/man5)
 	$(INSTALL) -m 644 README.md LICENSE doc/*.md doc/grafana.json doc/loft.conf.example $(DESTDIR)$(docdir)
@@ -118,7 +121,7 @@ install-systemd:
 	$(INSTALL) -m 644 daemon/loft.socket $(DESTDIR)$(unitdir)
 uninstall:
 	rm -f $(DESTDIR)$(unitdir)/loft.service $(DESTDIR)$(unitdir)/loft.socket
-	rm -f $(DESTDIR)$(sbindir)/loftd $(DESTDIR)$(bindir)/loftctl
+	rm -f $(DESTDIR)$(sbindir)/loftd $(DESTDIR)$(bindir)/loftctl $(DESTDIR)$(bindir)/loft-lda
 	rm -rf $(DESTDIR)$(libexecdir)/loft $(DESTDIR)$(docdir)
 	rm -f $(addprefix $(DESTDIR)$(mandir)/man8/,$(notdir $(MAN8)))
 	rm -f $(addprefix $(DESTDIR)$(mandir)/man5/,$(notdir $(MAN5)))

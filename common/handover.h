@@ -26,6 +26,7 @@ enum {
 	LISTEN_TLS = 1,		/* from the first byte (after a PROXY header) */
 	LISTEN_PROXIED = 2,	/* begins with a PROXY header */
 	LISTEN_LMTP = 4,	/* speaks LMTP, not IMAP */
+	LISTEN_LDA = 8,		/* the same for loft-lda, and nothing else */
 };
 
 /*

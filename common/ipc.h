@@ -117,6 +117,7 @@ enum {
 	IPC_DETACHED = 16,	/* ACCOUNT: mounts of their own, `..` leads nowhere */
 	IPC_PUBLIC = 32,	/* OPEN_*: nobody's; who owns the directory is its owner */
 	IPC_EXISTING = 64,	/* OPEN_ACCOUNT: its root is not made */
+	IPC_ONLY_UID = 128,	/* OPEN_ACCOUNT, DELIVER: `result` is a uid; only if it is his */
 };
 
 /* A session to be run by a process of its own, with this identity. */

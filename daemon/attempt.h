@@ -83,6 +83,8 @@ struct attempt {
 	bool once;			/* a question of its own: gone when it is answered */
 	bool looks;			/* LOOK_UP: nothing is opened */
 	int mail_fd;			/* DELIVER: the message; -1 */
+	bool only_uid;			/* and only where the account is that uid's */
+	uint32_t uid;
 	bool shares;			/* about the account of somebody else */
 	uint64_t session_id;		/* whose attempt asked */
 	struct span request;		/* what home is asked */

@@ -149,6 +149,10 @@ auth_open_account(struct attempt *t, const char *uid, const char *gid,
 	}
 	if (t->is_public)
 		r.which |= IPC_PUBLIC;
+	if (t->only_uid) {
+		r.which |= IPC_ONLY_UID;
+		r.result = t->uid;
+	}
 	/* Names that others come up with make nobody a user. */
 	if (t->shares)
 		r.which |= IPC_EXISTING;

@@ -44,6 +44,8 @@ auth_mail_deliver(struct attempt *session, struct ipc_message *m)
 	t = begin(m, m->fd[0]);
 	t->mail_fd = m->fd[1];
 	m->fd[0] = m->fd[1] = -1;
+	t->only_uid = (m->body.request.which & IPC_ONLY_UID) != 0;
+	t->uid = m->body.request.result;
 	t->words = arena_span(&t->arena, m->tail);
 	auth_look_up(t);
 }

@@ -46,6 +46,8 @@ struct request {
 	const char *settings;	/* of this user; passed on */
 	bool is_public;		/* nobody's: that of who owns the directory */
 	bool existing;		/* the root is not made */
+	bool only_uid;		/* not handed out unless it belongs to asker_uid */
+	uid_t asker_uid;
 	uid_t uid;
 	gid_t gid;
 	bool relay;		/* its session is run with its own identity */
@@ -364,6 +366,13 @@ find_place(struct request *r, struct arena *a, struct place_paths *paths)
 		return ERR_NOTFOUND;
 	if (!r->is_public && (e = identify(r)) != ERR_OK)
 		return e;
+	if (r->only_uid && r->uid != r->asker_uid) {
+		log_error("uid %u wants to deliver to user %s, whose mail "
+		    "belongs to uid %u: only root and that uid may",
+		    (unsigned)r->asker_uid, log_text(span_of(r->user)),
+		    (unsigned)r->uid);
+		return ERR_PERM;
+	}
 	snprintf(uid, sizeof(uid), "%u", (unsigned)r->uid);
 	if ((e = place_find(cfg, &vars, r->mail, a, paths)) != ERR_OK)
 		return e;
@@ -447,6 +456,8 @@ read_request(struct request *r)
 	*r = (struct request){ 0 };
 	r->is_public = (message.body.request.which & IPC_PUBLIC) != 0;
 	r->existing = (message.body.request.which & IPC_EXISTING) != 0;
+	r->only_uid = (message.body.request.which & IPC_ONLY_UID) != 0;
+	r->asker_uid = message.body.request.result;
 	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
 		*texts[i] = ipc_text(&message.tail);
 }

@@ -249,15 +249,20 @@ add_listeners(const struct config *cfg, const struct config_listener *c,
 	return e;
 }
 
+/* Whose mail a caller may deliver there is judged for each (LISTEN_LDA). */
+static const struct config_socket lda_socket = {
+	.path = "lda", .mode = 0666, .user = "", .group = "",
+};
+
 static void
 add_sockets(const struct config *cfg, const struct config_socket *s,
-    struct listeners *out)
+    unsigned kind, struct listeners *out)
 {
 	for (; s != NULL && out->n < LISTEN_MAX; s = s->next) {
 		struct listener *l = &out->at[out->n];
 		struct sockaddr_un *un = (void *)&l->address;
 
-		*l = (struct listener){ .fd = -1, .kind = LISTEN_LMTP,
+		*l = (struct listener){ .fd = -1, .kind = kind,
 			.address_bytes = sizeof(*un), .socket = s };
 		un->sun_family = AF_UNIX;
 		if (listen_unix_path(cfg, "lmtp", s, un->sun_path) == ERR_OK)
@@ -273,12 +278,13 @@ wanted(const struct config *cfg, struct listeners *out)
 	out->n = 0;
 	if ((e = add_listeners(cfg, cfg->listeners, 0, out)) == ERR_OK)
 		e = add_listeners(cfg, cfg->lmtp_listeners, LISTEN_LMTP, out);
-	add_sockets(cfg, cfg->lmtp_sockets, out);
+	add_sockets(cfg, cfg->lmtp_sockets, LISTEN_LMTP, out);
 	if (e == ERR_OK && out->n == 0) {
 		log_error("nothing to listen on: every inet_listener is "
 		    "switched off");
 		e = ERR_IO;
 	}
+	add_sockets(cfg, &lda_socket, LISTEN_LDA, out);
 	return e;
 }
 

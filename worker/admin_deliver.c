@@ -21,17 +21,27 @@ exit_code(const struct account *acc, enum err e)
 	return e == ERR_OK ? ADMIN_OK : ADMIN_TEMPFAIL;
 }
 
-/* Words: session id, mailbox, fields to put in front. */
+/*
+ * Words: session id, fields to put in front, mailbox, and "lmtp" or "lda", behind which
+ * "create" and "subscribe" may stand.
+ */
 int
 admin_deliver(struct admin *a)
 {
-	struct local_mail mail = { .fd = a->message_fd, .mailbox = a->arg[1],
-		.header = a->arg[2] };
+	struct local_mail mail = { .fd = a->message_fd, .header = a->arg[1],
+		.mailbox = a->arg[2] };
+	struct span rest = a->arg[3], service = span_cut(&rest, ' ');
 
 	if (a->message_fd < 0)
 		return ADMIN_USAGE;
-	log_set_prefix(arena_printf(&a->arena, "lmtp(%s)<%ld><%s>: ",
-	    log_text(span_of(a->account->user)), (long)getpid(),
-	    log_text(a->arg[0])));
+	while (rest.n > 0) {
+		struct span word = span_cut(&rest, ' ');
+
+		mail.create |= span_eq(word, SPAN("create"));
+		mail.subscribe |= span_eq(word, SPAN("subscribe"));
+	}
+	log_set_prefix(arena_printf(&a->arena, "%s(%s)<%ld><%s>: ",
+	    log_text(service), log_text(span_of(a->account->user)),
+	    (long)getpid(), log_text(a->arg[0])));
 	return exit_code(a->account, local_deliver(a->cfg, a->account, &mail));
 }

@@ -191,7 +191,8 @@ log_end(struct lmtp *l, const char *peer)
 static void
 run(struct lmtp *l, const char *peer)
 {
-	log_info("Connect from %s", peer);
+	if (!l->is_lda)
+		log_info("Connect from %s", peer);
 	lmtp_reply(l, "220 %s %s", l->host, *l->cfg->login_greeting == '\0' ?
 	    "Loft ready." : l->cfg->login_greeting);
 	while (one_command(l))
@@ -201,21 +202,39 @@ run(struct lmtp *l, const char *peer)
 			break;
 		}
 	conn_flush(l->conn);
-	log_end(l, peer);
+	if (!l->is_lda)
+		log_end(l, peer);
 	lmtp_reset(l);
 	arena_free(&l->line);
 }
 
-void
-lmtp_serve(const struct serve *v, struct conn *conn,
-    const struct sockaddr_storage *remote)
+/* The kernel says who it is. */
+static void
+identify(struct lmtp *l, int fd)
 {
-	struct lmtp l = { .cfg = v->cfg, .conn = conn, .door = v->mail_door,
-		.sender = SPAN(""), .spool = { .fd = -1 } };
+	struct ucred who = { .uid = (uid_t)-1 };
+	socklen_t n = sizeof(who);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &n) != 0)
+		who.uid = (uid_t)-1;
+	l->uid = who.uid;
+	l->only_uid = who.uid != 0;
+}
+
+void
+lmtp_serve(const struct serve *v, int fd,
+    const struct sockaddr_storage *remote, bool lda)
+{
+	struct lmtp l = { .cfg = v->cfg, .conn = conn_new(fd, fd),
+		.door = v->mail_door, .is_lda = lda, .sender = SPAN(""),
+		.spool = { .fd = -1 } };
 	char prefix[32];
 
-	snprintf(prefix, sizeof(prefix), "lmtp(%ld): ", (long)getpid());
+	snprintf(prefix, sizeof(prefix), "%s(%ld): ", lda ? "lda" : "lmtp",
+	    (long)getpid());
 	log_set_prefix(prefix);
+	if (lda)
+		identify(&l, fd);
 	net_text(remote, l.ip);
 	session_make_id(l.session_id);
 	/* On a unix socket there is nobody in between. */

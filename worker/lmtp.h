@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <sys/socket.h>
+#include <sys/types.h>
 
 #include "common/arena.h"
 #include "common/span.h"
@@ -29,6 +30,9 @@ struct lmtp {
 	char host[256];			/* ours */
 	char client[LMTP_DOMAIN_MAX + 1];	/* as it calls itself, "" */
 	bool closing;			/* QUIT */
+	bool is_lda;			/* the client is loft-lda */
+	bool only_uid;			/* and delivers only to accounts of `uid` */
+	uid_t uid;
 	unsigned n_bad;			/* commands since the last good one */
 	struct arena line;		/* until the next command */
 
@@ -46,9 +50,11 @@ struct lmtp {
 
 /*
  * Serves one connection to its end. Never returns. auth is reached through v's mail door.
+ * lda: the client is loft-lda, which puts in no fields, says which mailbox it means
+ * (XMAILBOX), and may deliver to accounts of its own uid only, unless it is root.
  */
-__attribute__((noreturn)) void lmtp_serve(const struct serve *v,
-    struct conn *conn, const struct sockaddr_storage *remote);
+__attribute__((noreturn)) void lmtp_serve(const struct serve *v, int fd,
+    const struct sockaddr_storage *remote, bool lda);
 
 /* "250 2.0.0 text", and the end of the line. */
 void lmtp_reply(struct lmtp *l, const char *fmt, ...)

@@ -23,8 +23,9 @@ lmtp_lhlo(struct lmtp *l, struct span args)
 	    lmtp_line_is_domain(name) ? name.p : "unknown");
 	lmtp_reset(l);
 	lmtp_reply(l, "250-%s\r\n250-8BITMIME\r\n250-CHUNKING\r\n"
-	    "250-ENHANCEDSTATUSCODES\r\n%s250-PIPELINING\r\n250 SIZE %" PRIu64,
-	    l->host, l->tls != NULL && !conn_is_tls(l->conn) ?
+	    "250-ENHANCEDSTATUSCODES\r\n%s%s250-PIPELINING\r\n"
+	    "250 SIZE %" PRIu64, l->host, l->is_lda ? "250-XLDA\r\n" : "",
+	    l->tls != NULL && !conn_is_tls(l->conn) ?
 	    "250-STARTTLS\r\n" : "", l->cfg->lmtp_max_message);
 }
 
@@ -110,8 +111,8 @@ user_of(struct lmtp *l, const struct lmtp_path *path, struct span *detail)
 	struct buf b = { 0 };
 	struct span user;
 
-	lmtp_line_detail(path->local, span_of(l->cfg->recipient_delimiter),
-	    &user, detail);
+	lmtp_line_detail(path->local, l->is_lda ? SPAN("") :
+	    span_of(l->cfg->recipient_delimiter), &user, detail);
 	buf_add_span(&b, user);
 	if (path->domain.n > 0)
 		buf_addc(&b, '@');
@@ -127,24 +128,21 @@ find_same(const struct lmtp *l, const struct recipient *new)
 {
 	for (struct recipient *r = l->first; r != NULL; r = r->next)
 		if (span_eq(r->user, new->user) &&
-		    span_eq(r->detail, new->detail))
+		    span_eq(r->mailbox, new->mailbox))
 			return r->same != NULL ? r->same : r;
 	return NULL;
 }
 
+/* What is known of him so far lives as long as the line. */
 static void
-accept_recipient(struct lmtp *l, const struct lmtp_path *path,
-    struct span user, struct span detail)
+accept_recipient(struct lmtp *l, const struct recipient *known)
 {
-	struct recipient *r = arena_alloc(&l->arena, sizeof(*r));
+	struct recipient *r = arena_dup(&l->arena, known, sizeof(*known));
 
-	*r = (struct recipient){
-		.address = arena_span(&l->arena, path->text),
-		.user = arena_span(&l->arena, user),
-		.detail = l->cfg->detail_mailbox ? arena_span(&l->arena,
-		    detail) : SPAN(""),
-		.number = ++l->n_recipients, .fd = -1,
-		.result = RECIPIENT_LATER };
+	r->address = arena_span(&l->arena, known->address);
+	r->user = arena_span(&l->arena, known->user);
+	r->mailbox = arena_span(&l->arena, known->mailbox);
+	r->number = ++l->n_recipients;
 	r->same = find_same(l, r);
 	if (l->last == NULL)
 		l->first = r;
@@ -168,11 +166,45 @@ refuse_recipient(struct lmtp *l, const struct lmtp_path *path,
 	l->n_bad = 0;
 }
 
+/* loft-lda says what to do with the mailbox; others have no parameters. */
+static enum err
+recipient_parameters(struct lmtp *l, struct span args, struct recipient *r)
+{
+	struct span key, value;
+	enum err e;
+
+	while ((e = lmtp_line_parameter(&args, &key, &value)) == ERR_OK &&
+	    key.n > 0) {
+		if (l->is_lda && span_ieq(key, SPAN("XMAILBOX")))
+			e = lmtp_line_xtext(value, &l->line, &r->mailbox);
+		else if (l->is_lda && span_ieq(key, SPAN("XCREATE")))
+			r->create = true;
+		else if (l->is_lda && span_ieq(key, SPAN("XSUBSCRIBE")))
+			r->subscribe = true;
+		else
+			e = ERR_SYNTAX;
+		if (e != ERR_OK)
+			break;
+	}
+	return e;
+}
+
+/* NULL, or why there can be no more of them. */
+static const char *
+no_more_recipients(const struct lmtp *l)
+{
+	return l->chunking ? "503 5.5.0 The message is on its way already" :
+	    l->n_recipients >= l->cfg->lmtp_max_recipients ?
+	    "452 4.5.3 Too many recipients" : NULL;
+}
+
 void
 lmtp_rcpt(struct lmtp *l, struct span args)
 {
-	struct span user, known, detail, key, value;
+	struct recipient r = { .fd = -1, .mailbox = SPAN(""),
+		.result = RECIPIENT_LATER };
 	enum recipient_result result;
+	struct span user, detail;
 	struct lmtp_path path;
 	const char *why;
 
@@ -185,22 +217,21 @@ lmtp_rcpt(struct lmtp *l, struct span args)
 		lmtp_reply(l, "501 5.5.4 Invalid TO: Null path not allowed");
 		return;
 	}
-	if (lmtp_line_parameter(&args, &key, &value) != ERR_OK || key.n > 0) {
+	user = user_of(l, &path, &detail);
+	if (l->cfg->detail_mailbox)
+		r.mailbox = detail;
+	if (recipient_parameters(l, args, &r) != ERR_OK) {
 		lmtp_reply(l, "555 5.5.4 Unsupported parameters");
 		return;
 	}
-	if (l->chunking) {
-		lmtp_reply(l, "503 5.5.0 The message is on its way already");
+	if ((why = no_more_recipients(l)) != NULL) {
+		lmtp_reply(l, "%s", why);
 		return;
 	}
-	if (l->n_recipients >= l->cfg->lmtp_max_recipients) {
-		lmtp_reply(l, "452 4.5.3 Too many recipients");
-		return;
-	}
-	user = user_of(l, &path, &detail);
-	result = recipient_look_up(l, user, &known);
+	r.address = path.text;
+	result = recipient_look_up(l, user, &r.user);
 	if (result == RECIPIENT_SAVED)
-		accept_recipient(l, &path, known, detail);
+		accept_recipient(l, &r);
 	else
 		refuse_recipient(l, &path, user, result);
 }

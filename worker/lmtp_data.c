@@ -36,19 +36,26 @@ add_received(struct lmtp *l, const struct recipient *r, struct buf *b)
 }
 
 static void
+add_fields(struct lmtp *l, const struct recipient *r, struct buf *b)
+{
+	buf_addf(b, "Return-Path: <%.*s>\n", (int)l->sender.n, l->sender.p);
+	if (l->cfg->delivered_to != DELIVERED_NONE)
+		buf_addf(b, "Delivered-To: %.*s\n", (int)r->address.n,
+		    r->address.p);
+	if (l->cfg->add_received)
+		add_received(l, r, b);
+}
+
+static void
 begin(struct lmtp *l, struct recipient *r)
 {
 	struct buf header = { 0 };
 
 	if (r->same != NULL)
 		return;
-	buf_addf(&header, "Return-Path: <%.*s>\n", (int)l->sender.n,
-	    l->sender.p);
-	if (l->cfg->delivered_to != DELIVERED_NONE)
-		buf_addf(&header, "Delivered-To: %.*s\n", (int)r->address.n,
-		    r->address.p);
-	if (l->cfg->add_received)
-		add_received(l, r, &header);
+	/* Who calls loft-lda has put them in. */
+	if (!l->is_lda)
+		add_fields(l, r, &header);
 	recipient_begin(l, r, buf_span(&header));
 	buf_clear(&header);
 }

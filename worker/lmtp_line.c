@@ -83,6 +83,41 @@ lmtp_line_is_domain(struct span s)
 	return take_domain(&s, &domain) && s.n == 0;
 }
 
+static int
+hex_value(char c)
+{
+	return c >= '0' && c <= '9' ? c - '0' :
+	    c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+enum err
+lmtp_line_xtext(struct span s, struct arena *a, struct span *out)
+{
+	char *text = arena_alloc(a, s.n + 1);
+	size_t n = 0;
+
+	*out = SPAN_NONE;
+	while (s.n > 0) {
+		int byte = (unsigned char)*s.p;
+		size_t taken = byte == '+' ? 3 : 1;
+
+		if (byte == '=' || taken > s.n)
+			return ERR_SYNTAX;
+		if (byte == '+') {
+			int high = hex_value(s.p[1]), low = hex_value(s.p[2]);
+
+			byte = high < 0 || low < 0 ? 0 : high << 4 | low;
+		}
+		if (byte == 0)
+			return ERR_SYNTAX;
+		text[n++] = (char)byte;
+		s.p += taken;
+		s.n -= taken;
+	}
+	*out = (struct span){ text, n };
+	return ERR_OK;
+}
+
 /* "@a,@b:" in front of a mailbox (RFC 5321 C) says nothing any more. */
 static bool
 skip_route(struct span *s)

@@ -40,6 +40,12 @@ enum err lmtp_line_path(struct span *args, struct span keyword,
 enum err lmtp_line_parameter(struct span *args, struct span *key_out,
     struct span *value_out);
 
+/*
+ * xtext (RFC 3461 4): "+" and two hexadecimal digits stand for a byte. Errors:
+ * ERR_SYNTAX, as of a NUL.
+ */
+enum err lmtp_line_xtext(struct span s, struct arena *a, struct span *out);
+
 /* What a client calls itself: a name or an address in brackets. */
 bool lmtp_line_is_domain(struct span s);
 

@@ -36,7 +36,7 @@ read_at(const struct local_mail *mail, char *out, size_t n, off_t at)
 {
 	ssize_t r;
 
-	while ((r = pread(mail->fd, out, n, mail->start + at)) < 0 &&
+	while ((r = pread(mail->fd, out, n, at)) < 0 &&
 	    errno == EINTR)
 		;
 	return r;
@@ -93,7 +93,8 @@ make_storage(struct job *j, struct span storage)
 	enum err e = folder_create(j->acc, storage);
 	bool changed;
 
-	if (e == ERR_OK && j->cfg->autosubscribe && subs_set(
+	if (e == ERR_OK && (j->cfg->autosubscribe || j->mail->subscribe) &&
+	    subs_set(
 	    j->acc->control_fd, storage, true, j->acc->sync, &changed) !=
 	    ERR_OK)
 		log_warn("mailbox %s was made but not subscribed",
@@ -112,7 +113,7 @@ open_mailbox(struct job *j, struct span name, struct folder **out)
 	if (e != ERR_OK)
 		return e == ERR_SYNTAX ? ERR_CANNOT : e;
 	e = open_storage(j, storage, out);
-	if (e == ERR_NOTFOUND && j->cfg->autocreate &&
+	if (e == ERR_NOTFOUND && (j->cfg->autocreate || j->mail->create) &&
 	    (e = make_storage(j, storage)) == ERR_OK)
 		e = open_storage(j, storage, out);
 	return e;
@@ -145,15 +146,14 @@ static enum err
 check_quota(const struct job *j, struct folder *to)
 {
 	struct stat st;
-	uint64_t bytes = j->mail->header.n;
+	uint64_t bytes;
 	enum err e;
 
 	if (fstat(j->mail->fd, &st) < 0) {
 		log_errno("the message cannot be looked at");
 		return ERR_IO;
 	}
-	if (st.st_size > j->mail->start)
-		bytes += (uint64_t)(st.st_size - j->mail->start);
+	bytes = j->mail->header.n + (uint64_t)st.st_size;
 	e = quota_fits(to->acc, span_of(to->name), bytes, 1);
 	if (e == ERR_LIMIT)
 		log_info("msgid=%s: %llu bytes are more than "

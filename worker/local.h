@@ -2,7 +2,7 @@
 #ifndef WORKER_LOCAL_H
 #define WORKER_LOCAL_H
 
-#include <sys/types.h>
+#include <stdbool.h>
 
 #include "common/err.h"
 #include "common/span.h"
@@ -12,9 +12,9 @@ struct config;
 
 struct local_mail {
 	int fd;			/* the message, read by position */
-	off_t start;		/* of its first byte */
 	struct span header;	/* fields to put in front of it */
 	struct span mailbox;	/* where to, in UTF-8 as clients see names; "": the INBOX */
+	bool create, subscribe;	/* it, where it is missing, whatever the configuration says */
 };
 
 /*

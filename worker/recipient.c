@@ -27,7 +27,8 @@ static enum err
 ask(struct lmtp *l, enum ipc_kind kind, struct span tail, const int *fds,
     unsigned n)
 {
-	struct ipc_request r = { 0 };
+	struct ipc_request r = { .which = l->only_uid ? IPC_ONLY_UID : 0,
+		.result = (uint32_t)l->uid };
 
 	if (l->auth_fd >= 0 && ipc_send(l->auth_fd, kind, &r, tail, fds, n) ==
 	    ERR_OK)
@@ -123,8 +124,11 @@ recipient_begin(struct lmtp *l, struct recipient *r, struct span header)
 	add_text(&tail, r->user);
 	add_text(&tail, SPAN("deliver"));
 	add_text(&tail, span_of(recipient_session(l, r)));
-	add_text(&tail, r->detail);
 	add_text(&tail, header);
+	add_text(&tail, r->mailbox);
+	add_text(&tail, span_of(arena_printf(&l->line, "%s%s%s",
+	    l->is_lda ? "lda" : "lmtp", r->create ? " create" : "",
+	    r->subscribe ? " subscribe" : "")));
 	given[0] = pair[1];
 	given[1] = l->spool.fd;
 	if (ask(l, MSG_DELIVER, buf_span(&tail), given, 2) == ERR_OK)

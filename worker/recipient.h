@@ -2,6 +2,8 @@
 #ifndef WORKER_RECIPIENT_H
 #define WORKER_RECIPIENT_H
 
+#include <stdbool.h>
+
 #include "common/err.h"
 #include "common/span.h"
 
@@ -19,7 +21,8 @@ struct recipient {
 	struct recipient *next;
 	struct span address;	/* as it is written in headers and answers */
 	struct span user;	/* as auth has it */
-	struct span detail;	/* the mailbox, "": INBOX */
+	struct span mailbox;	/* "": INBOX */
+	bool create, subscribe;	/* it, where it is missing */
 	struct recipient *same;	/* named before: it gets one copy */
 	unsigned number;	/* from 1 */
 	int fd;			/* where its delivery is answered; -1: none runs */

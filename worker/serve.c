@@ -328,15 +328,17 @@ serve_next(const struct serve *v)
 	socklen_t n;
 	size_t which;
 	unsigned kind;
+	bool lmtp;
 	int auth_fd, notify_fd, fd;
 
 	begin(v, 0, &auth_fd, &notify_fd);
 	fd = take(v, auth_fd, &remote, &which);
 	kind = (unsigned)(v->listen_kind[which] - '0');
-	tell_pool(v, (kind & LISTEN_LMTP) != 0);
-	if ((kind & LISTEN_LMTP) != 0) {
+	lmtp = (kind & (LISTEN_LMTP | LISTEN_LDA)) != 0;
+	tell_pool(v, lmtp);
+	if (lmtp) {
 		close(auth_fd);
-		lmtp_serve(v, conn_new(fd, fd), &remote);
+		lmtp_serve(v, fd, &remote, (kind & LISTEN_LDA) != 0);
 	}
 	s = session_new(conn_new(fd, fd), v->cfg);
 	s->remote = remote;
