@@ -62,7 +62,7 @@ def test_enough(results):
 
 
 def test_every_kill_point_is_used():
-    """A new KILL_POINT in the source has to come into driver.POINTS."""
+    """A new KILL_POINT in the source has to come into driver.POINTS, or into a test."""
     if not (TOP / "maildir" / "change.c").exists():
         pytest.skip("the sources are not here")
     there = set()
@@ -70,4 +70,6 @@ def test_every_kill_point_is_used():
         for path in (TOP / folder).glob("*.c"):
             there |= set(re.findall(r'KILL_POINT\("([^"]+)"\)',
                                     path.read_text()))
-    assert there == {p for ps in driver.POINTS.values() for p in ps}
+    # tests/interop/test_courier.py: a Maildir of Courier's is taken over once.
+    assert there == {p for ps in driver.POINTS.values() for p in ps} | \
+        {"courier-renamed"}
