@@ -15,7 +15,7 @@ SHIPPED = dovecot.ROOT / "root" / "usr" / "share" / "dovecot"
 
 # Settings that Debian's files show within a block that is a comment, too.
 IN_BLOCKS = {"driver", "args", "type", "separator", "prefix", "location",
-             "subscriptions", "list"}
+             "subscriptions", "list", "address", "port"}
 # They ask for what Loft does not have; it says so and does not start.
 REFUSED = {"login_access_sockets", "override_fields"}
 
