@@ -404,6 +404,25 @@ txn_free(struct db_txn **txn)
 }
 
 enum err
+db_catch_up(struct db *db)
+{
+	struct MDB_envinfo info;
+	struct db_txn *t;
+	enum err e = db_begin(db, false, &t);
+	bool behind;
+
+	if (e != ERR_OK)
+		return e;
+	/* The newest meta page, and the one that readers are told of. */
+	behind = mdb_env_info(db->env, &info) == 0 &&
+	    info.me_last_txnid > mdb_txn_id(t->txn);
+	db_abort(&t);
+	if (behind && (e = db_begin(db, true, &t)) == ERR_OK)
+		db_abort(&t);
+	return e;
+}
+
+enum err
 db_commit(struct db_txn **txn)
 {
 	struct db *db = (*txn)->db;

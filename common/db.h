@@ -53,6 +53,14 @@ enum err db_sync(struct db *db);
  */
 enum err db_begin(struct db *db, bool write, struct db_txn **txn_out);
 
+/*
+ * Who reads in order to decide calls this first, when he has the lock that keeps others
+ * from deciding. A process that is killed at the end of its commit leaves what it wrote
+ * unseen by readers until somebody begins to write; then that is done here. Costs
+ * nothing otherwise. Errors: as db_begin
+ */
+enum err db_catch_up(struct db *db);
+
 /* Commits (write) or ends; always releases. Errors: ERR_QUOTA, ERR_IO. */
 enum err db_commit(struct db_txn **txn);
 

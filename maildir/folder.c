@@ -33,6 +33,8 @@ take_lock(struct folder *f, int timeout_ms)
 
 	crit_enter(CRIT_LOCK);
 	e = lock_file(f->cur_fd, true, timeout_ms, f->name);
+	if (e == ERR_OK && (e = db_catch_up(f->acc->db)) != ERR_OK)
+		lock_release(f->cur_fd);
 	if (e != ERR_OK)
 		crit_leave(CRIT_LOCK);
 	return e;

@@ -50,7 +50,8 @@ names_lock(struct account *acc)
 		crit_leave(CRIT_LOCK);
 		return e;
 	}
-	if ((e = rename_finish(acc)) != ERR_OK)
+	if ((e = db_catch_up(acc->db)) != ERR_OK ||
+	    (e = rename_finish(acc)) != ERR_OK)
 		names_unlock(acc);
 	return e;
 }
