@@ -55,28 +55,6 @@ find(const struct quota_setting *set, const char *name)
 
 /* ---- values ---- */
 
-/* A number with a sign off the front of *s. */
-static bool
-take_number(struct span *s, int64_t *out)
-{
-	bool minus = s->n > 0 && *s->p == '-';
-	struct span digits;
-	uint64_t n;
-
-	if (s->n > 0 && (minus || *s->p == '+'))
-		s->p++, s->n--;
-	digits = (struct span){ s->p, 0 };
-	while (digits.n < s->n && s->p[digits.n] >= '0' &&
-	    s->p[digits.n] <= '9')
-		digits.n++;
-	if (digits.n == 0 || !span_to_u64(digits, INT64_MAX, &n))
-		return false;
-	*out = minus ? -(int64_t)n : (int64_t)n;
-	s->p += digits.n;
-	s->n -= digits.n;
-	return true;
-}
-
 /* "B", "k", "MB", "MiB" ...: the power of 1024; -1: no such unit. */
 static int
 unit_power(struct span unit, int usual)
@@ -106,7 +84,7 @@ read_amount(struct span s, int usual, int64_t *amount, int64_t *percent)
 	int power;
 
 	s = span_trim(s);
-	if (!take_number(&s, &n))
+	if (!span_take_i64(&s, &n))
 		return "must be a number";
 	s = span_trim(s);
 	/* 2.3 has to write "%%". */

@@ -131,6 +131,27 @@ span_to_u64(struct span s, uint64_t max, uint64_t *out)
 	return true;
 }
 
+bool
+span_take_i64(struct span *s, int64_t *out)
+{
+	bool minus = s->n > 0 && *s->p == '-';
+	struct span digits;
+	uint64_t n;
+
+	if (s->n > 0 && (minus || *s->p == '+'))
+		s->p++, s->n--;
+	digits = (struct span){ s->p, 0 };
+	while (digits.n < s->n && s->p[digits.n] >= '0' &&
+	    s->p[digits.n] <= '9')
+		digits.n++;
+	if (digits.n == 0 || !span_to_u64(digits, INT64_MAX, &n))
+		return false;
+	*out = minus ? -(int64_t)n : (int64_t)n;
+	s->p += digits.n;
+	s->n -= digits.n;
+	return true;
+}
+
 /* A byte that continues a sequence, within the bounds its place allows. */
 static bool
 is_tail(struct span s, size_t i, unsigned least, unsigned most)

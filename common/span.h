@@ -52,6 +52,12 @@ size_t span_find(struct span s, char c);
 bool span_to_u64(struct span s, uint64_t max, uint64_t *out);
 
 /*
+ * Takes a decimal number off the front of *s, perhaps with a sign. False: there is none,
+ * or it is above INT64_MAX either way; *out is untouched, a sign may be taken.
+ */
+bool span_take_i64(struct span *s, int64_t *out);
+
+/*
  * Length of the valid UTF-8 sequence that s begins with (RFC 3629: shortest
  * form, no surrogates): 1 to 4; 0 when there is none.
  */

@@ -66,25 +66,9 @@ parse_limits(struct span line, struct maildirsize *out)
 static bool
 take_number(struct span *s, int64_t *out)
 {
-	struct span digits;
-	bool minus;
-	uint64_t n;
-
 	while (s->n > 0 && (*s->p == ' ' || *s->p == '\t'))
 		s->p++, s->n--;
-	minus = s->n > 0 && *s->p == '-';
-	if (minus || (s->n > 0 && *s->p == '+'))
-		s->p++, s->n--;
-	digits = (struct span){ s->p, 0 };
-	while (digits.n < s->n && s->p[digits.n] >= '0' &&
-	    s->p[digits.n] <= '9')
-		digits.n++;
-	if (digits.n == 0 || !span_to_u64(digits, INT64_MAX, &n))
-		return false;
-	*out = minus ? -(int64_t)n : (int64_t)n;
-	s->p += digits.n;
-	s->n -= digits.n;
-	return true;
+	return span_take_i64(s, out);
 }
 
 bool

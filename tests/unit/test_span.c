@@ -102,6 +102,38 @@ numbers_fill_the_span_and_keep_to_the_bound(void **state)
 }
 
 static void
+signed_numbers_are_taken_off_the_front(void **state)
+{
+	static const struct {
+		const char *text, *rest;
+		int64_t number;
+	} good[] = {
+		{ "7", "", 7 }, { "-7 x", " x", -7 }, { "+7%", "%", 7 },
+		{ "9223372036854775807", "", INT64_MAX },
+		{ "-9223372036854775807-", "-", -INT64_MAX },
+	};
+	static const char *const bad[] = { "", "-", "+-1", " 1", "x",
+		"9223372036854775808" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++) {
+		struct span s = span_of(good[i].text);
+		int64_t n = 0;
+
+		assert_true(span_take_i64(&s, &n));
+		assert_true(n == good[i].number);
+		assert_true(span_eq(s, span_of(good[i].rest)));
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		struct span s = span_of(bad[i]);
+		int64_t n = 5;
+
+		assert_false(span_take_i64(&s, &n));
+		assert_true(n == 5);
+	}
+}
+
+static void
 utf8_sequences_are_of_the_one_valid_form(void **state)
 {
 	static const struct {
@@ -136,6 +168,7 @@ main(void)
 		cmocka_unit_test(trim_takes_blanks_at_both_ends_only),
 		cmocka_unit_test(cut_gives_each_word),
 		cmocka_unit_test(numbers_fill_the_span_and_keep_to_the_bound),
+		cmocka_unit_test(signed_numbers_are_taken_off_the_front),
 		cmocka_unit_test(utf8_sequences_are_of_the_one_valid_form),
 	};
 
