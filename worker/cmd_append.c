@@ -19,7 +19,6 @@
 #include "worker/status.h"
 #include "worker/target.h"
 
-enum { BLOCK = 16384 };
 
 struct append {
 	struct target to;
@@ -104,20 +103,6 @@ find_keywords(struct folder *f, const struct flag_list *l, uint64_t *bits)
 	return e == ERR_NOTFOUND || e == ERR_SYNTAX ? ERR_OK : e;
 }
 
-static enum err
-write_piece(struct deliver *d, struct line_ends *le, struct span piece)
-{
-	char out[BLOCK];
-	enum err e = ERR_OK;
-
-	while (piece.n > 0 && e == ERR_OK) {
-		size_t n = line_ends_convert(le, &piece, out, sizeof(out));
-
-		e = deliver_write(d, out, n);
-	}
-	return e;
-}
-
 /*
  * Takes the whole literal off the stream, also after the disk failed: the
  * client was told to send it.
@@ -133,12 +118,10 @@ receive(struct session *s, struct deliver *d)
 		return e;
 	while ((e = input_literal_read(s, &piece)) == ERR_OK && piece.n > 0)
 		if (failed == ERR_OK)
-			failed = write_piece(d, &le, piece);
+			failed = line_ends_deliver(&le, piece, d);
 	if (e != ERR_OK)
 		return e;
-	if (failed == ERR_OK && line_ends_finish(&le))
-		failed = deliver_write(d, "\r", 1);
-	return failed;
+	return failed == ERR_OK ? line_ends_end(&le, d) : failed;
 }
 
 /* One message a command: what follows the literal is the line end. */

@@ -3,6 +3,10 @@
 
 #include <string.h>
 
+#include "maildir/deliver.h"
+
+enum { BLOCK = 16384 };
+
 size_t
 line_ends_convert(struct line_ends *le, struct span *piece, char *out,
     size_t cap)
@@ -46,4 +50,24 @@ line_ends_finish(struct line_ends *le)
 
 	*le = (struct line_ends){ 0 };
 	return held;
+}
+
+enum err
+line_ends_deliver(struct line_ends *le, struct span piece, struct deliver *d)
+{
+	char out[BLOCK];
+	enum err e = ERR_OK;
+
+	while (piece.n > 0 && e == ERR_OK) {
+		size_t n = line_ends_convert(le, &piece, out, sizeof(out));
+
+		e = deliver_write(d, out, n);
+	}
+	return e;
+}
+
+enum err
+line_ends_end(struct line_ends *le, struct deliver *d)
+{
+	return line_ends_finish(le) ? deliver_write(d, "\r", 1) : ERR_OK;
 }

@@ -5,7 +5,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "common/err.h"
 #include "common/span.h"
+
+struct deliver;
 
 /* All zero at the beginning of a message. */
 struct line_ends {
@@ -23,5 +26,13 @@ size_t line_ends_convert(struct line_ends *le, struct span *piece, char *out,
 
 /* The message is over: whether it ends in a CR, which is to be written then. */
 bool line_ends_finish(struct line_ends *le);
+
+/*
+ * The same into a message that is being written: a piece of it, and its end. Errors: as
+ * deliver_write
+ */
+enum err line_ends_deliver(struct line_ends *le, struct span piece,
+    struct deliver *d);
+enum err line_ends_end(struct line_ends *le, struct deliver *d);
 
 #endif

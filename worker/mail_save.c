@@ -11,7 +11,7 @@
 #include "worker/rights.h"
 #include "worker/session.h"
 
-enum { PIECE_LINE_MAX = 20, BLOCK = 16384 };
+enum { PIECE_LINE_MAX = 20 };
 
 /* The number that a piece begins with. */
 static enum err
@@ -33,20 +33,6 @@ read_size(struct conn *c, uint64_t *out)
 			return ERR_SYNTAX;
 		conn_take(c, n + 1);
 		return ERR_OK;
-	}
-	return e;
-}
-
-static enum err
-write_piece(struct deliver *d, struct line_ends *le, struct span piece)
-{
-	char out[BLOCK];
-	enum err e = ERR_OK;
-
-	while (piece.n > 0 && e == ERR_OK) {
-		size_t n = line_ends_convert(le, &piece, out, sizeof(out));
-
-		e = deliver_write(d, out, n);
 	}
 	return e;
 }
@@ -74,7 +60,7 @@ receive(struct mail *m, struct deliver *d)
 			if (piece.n > left)
 				piece.n = left;
 			if (failed == ERR_OK && d != NULL)
-				failed = write_piece(d, &le, piece);
+				failed = line_ends_deliver(&le, piece, d);
 			conn_take(c, piece.n);
 		}
 	}
@@ -82,7 +68,7 @@ receive(struct mail *m, struct deliver *d)
 		return e != ERR_OK ? e : failed;
 	if (d == NULL || all == 0)
 		return d == NULL ? ERR_OK : ERR_CANNOT;
-	return line_ends_finish(&le) ? deliver_write(d, "\r", 1) : ERR_OK;
+	return line_ends_end(&le, d);
 }
 
 static enum err
