@@ -5,6 +5,8 @@ import pathlib
 import signal
 import subprocess
 
+import pytest
+
 import server as servers
 from imap import Closed, Imap, Late
 
@@ -141,3 +143,13 @@ def can_run(kind):
         [servers.BUILD / "loftctl", "pw", "-s", "PLAIN", "-p", "x"],
         user=ORDINARY, group=ORDINARY, extra_groups=[],
         capture_output=True).returncode == 0
+
+
+def never_relaying(make, kind):
+    """The fixture `daemon`, for what only workers that have the account can do."""
+    def make_one(*args, **kw):
+        d = make(*args, **kw)
+        if kind == "system" and "idmap" not in d.status()["home"][-1]:
+            pytest.skip("ids cannot be mapped here: accounts are relayed")
+        return d
+    return make_one

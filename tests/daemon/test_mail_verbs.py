@@ -24,12 +24,7 @@ def ask(d, *words, data=b""):
 
 @pytest.fixture
 def daemon(daemon, kind):
-    def make(*args, **kw):
-        d = daemon(*args, **kw)
-        if d.kind == "system" and "idmap" not in d.status()["home"][-1]:
-            pytest.skip("ids cannot be mapped here: accounts are relayed")
-        return d
-    return make
+    return daemons.never_relaying(daemon, kind)
 
 
 def test_who_idles_hears_of_all_that_loftctl_does(daemon):
