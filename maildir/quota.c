@@ -497,10 +497,10 @@ sum_records(struct db_txn *t, struct arena *a, struct usage *out)
 	for (e = db_seek(c, SPAN("\0"), &k, &v); e == ERR_OK;
 	    e = db_next(c, &k, &v)) {
 		struct usage u;
-		uint32_t id = 0;
+		uint32_t id;
 
-		for (size_t i = 0; i < k.n; i++)
-			id = id << 8 | (unsigned char)k.p[i];
+		if (!key_get_u32(k, &id))
+			continue;
 		if ((e = rec_get(t, id, a, &r)) != ERR_OK)
 			break;
 		u = rec_usage(&r);

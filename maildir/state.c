@@ -73,6 +73,15 @@ key_span(const struct key *k)
 }
 
 bool
+key_get_u32(struct span k, uint32_t *a)
+{
+	if (k.n != 4)
+		return false;
+	*a = (uint32_t)get_be(k.p, 4);
+	return true;
+}
+
+bool
 key_get_u32_u32(struct span k, uint32_t *a, uint32_t *b)
 {
 	if (k.n != 8)

@@ -50,6 +50,7 @@ struct key key_u32_u64(uint32_t a, uint64_t b);
 struct key key_u64(uint64_t a);
 struct span key_span(const struct key *k);
 /* The numbers back out of a key of that shape; false: another shape. */
+bool key_get_u32(struct span k, uint32_t *a);
 bool key_get_u32_u32(struct span k, uint32_t *a, uint32_t *b);
 bool key_get_u32_u64(struct span k, uint32_t *a, uint64_t *b);
 bool key_get_u64(struct span k, uint64_t *a);
